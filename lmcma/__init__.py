@@ -1,0 +1,75 @@
+"""Black-box evolution strategies behind one ask/tell interface.
+
+>>> import lmcma
+>>> res = lmcma.minimize(lambda x: sum(x**2), [1.0, 2.0, 3.0], 0.5, ftarget=1e-9, rng=1)
+>>> res.success
+True
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# Public name -> where it lives; imported when first used, so that `import lmcma` costs next to nothing.
+_LAZY = {
+    "CMAES": "lmcma.strategies.cma",
+    "LMCMA": "lmcma.strategies.lm_cma",
+    "History": "lmcma.record.history",
+    "Result": "lmcma.result",
+    "Stop": "lmcma.termination",
+    "StopReason": "lmcma.termination",
+    "StopRules": "lmcma.termination",
+    "Strategy": "lmcma.strategies.protocol",
+    "from_state": "lmcma.registry",
+    "make": "lmcma.registry",
+    "methods": "lmcma.registry",
+    "minimize": "lmcma.optimize",
+}
+_SUBMODULES = frozenset({"errors", "plotting", "termination"})
+
+if TYPE_CHECKING:
+    from lmcma import errors, plotting, termination
+    from lmcma.optimize import minimize
+    from lmcma.record.history import History
+    from lmcma.registry import from_state, make, methods
+    from lmcma.result import Result
+    from lmcma.strategies.cma import CMAES
+    from lmcma.strategies.lm_cma import LMCMA
+    from lmcma.strategies.protocol import Strategy
+    from lmcma.termination import Stop, StopReason, StopRules
+
+__all__ = [
+    "CMAES",
+    "LMCMA",
+    "History",
+    "Result",
+    "Stop",
+    "StopReason",
+    "StopRules",
+    "Strategy",
+    "errors",
+    "from_state",
+    "make",
+    "methods",
+    "minimize",
+    "plotting",
+    "termination",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        value = getattr(importlib.import_module(_LAZY[name]), name)
+    elif name in _SUBMODULES:
+        value = importlib.import_module(f"lmcma.{name}")
+    else:
+        raise AttributeError(f"module 'lmcma' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,73 @@
+"""The one loop of the package: ask, evaluate, tell, record, stop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from lmcma.errors import ShapeError
+from lmcma.record.history import History
+from lmcma.result import Result
+from lmcma.strategies.protocol import Strategy
+from lmcma.termination import Stop, StopReason
+from lmcma.typing import FloatArray
+
+Evaluator: TypeAlias = Callable[[FloatArray], FloatArray]
+Callback: TypeAlias = Callable[[Result], Any]
+
+
+def run(
+    strategy: Strategy,
+    evaluate: Evaluator,
+    *,
+    recorder: History | None = None,
+    callback: Callback | None = None,
+    max_time: float | None = None,
+) -> Result:
+    """Drive `strategy` until it stops.
+
+    Parameters
+    ----------
+    strategy : Strategy
+        Any strategy, wrapped or not; evaluation limits and targets are its own options.
+    evaluate : callable
+        Maps a (k, n) batch to its k values.
+    recorder : History, optional
+        Notes every iteration.
+    callback : callable, optional
+        ``callback(result)`` after every iteration; a true return value or `StopIteration` ends the run.
+    max_time : float, optional
+        Seconds after which no further batch is started.
+
+    Returns
+    -------
+    Result
+        With `history` set to the recorder.
+    """
+    started = time.monotonic()
+    limit: Stop | None = None
+    while limit is None and strategy.stop() is None:
+        x = strategy.ask()
+        f = evaluate(x)
+        if len(f) != len(x):
+            raise ShapeError(f"`evaluate` must return {len(x)} values, one per row; got {len(f)}.")
+        strategy.tell(None, f)  # None: the rows as asked, whatever the objective did to its argument
+        if recorder is not None:
+            recorder.record(strategy, f)
+        if callback is not None and _wants_to_stop(callback, strategy):
+            limit = Stop(StopReason.CALLBACK)
+        elif max_time is not None and (spent := time.monotonic() - started) >= max_time:
+            limit = Stop(StopReason.MAX_TIME, spent, max_time)
+    result = strategy.result()
+    if result.stop is None and limit is not None:
+        result.update(stop=limit, message=limit.message, status=1, success=False)
+    result["history"] = recorder
+    return result
+
+
+def _wants_to_stop(callback: Callback, strategy: Strategy) -> bool:
+    try:
+        return bool(callback(strategy.result()))
+    except StopIteration:
+        return True

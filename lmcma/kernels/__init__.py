@@ -1,0 +1,1 @@
+"""Compiled functions: arrays in, arrays out, grouped by what they compute."""

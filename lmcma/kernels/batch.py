@@ -1,0 +1,24 @@
+"""Small things done to every batch."""
+
+from __future__ import annotations
+
+from lmcma.kernels.compile import kernel
+from lmcma.typing import BoolArray, FloatArray
+
+
+@kernel
+def unchanged_rows(x: FloatArray, kept: FloatArray, stride: int, own: BoolArray) -> bool:
+    """Mark in `own` the rows of `x` that equal `kept`; True when all do.
+
+    x : (k, n); kept : (>= k, ceil(n / stride)), every `stride`-th column; own : (>= k,), overwritten up to k.
+    NaN equals nothing, so a row with NaN is never own.
+    """
+    same = True
+    for row in range(x.shape[0]):
+        own[row] = True
+        for j in range(kept.shape[1]):
+            if x[row, j * stride] != kept[row, j]:
+                own[row] = False
+                same = False
+                break
+    return same

@@ -1,0 +1,121 @@
+"""`minimize`, the front door for those who have a function and a start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from lmcma import driver
+from lmcma.errors import ArgumentError, ArgumentTypeError
+from lmcma.evaluate import Serial
+from lmcma.random import Seed
+from lmcma.record import History
+from lmcma.registry import make
+from lmcma.result import Result
+from lmcma.termination import StopOption
+from lmcma.typing import FloatArray
+
+
+def minimize(
+    fun: Callable[[FloatArray], float],
+    x0: ArrayLike,
+    sigma0: float,
+    *,
+    method: str = "auto",
+    options: Mapping[str, Any] | None = None,
+    popsize: int | None = None,
+    maxfev: int | None = None,
+    maxiter: int | None = None,
+    ftarget: float | None = None,
+    max_time: float | None = None,
+    max_memory: float | None = None,
+    stop: StopOption = None,
+    on_error: str = "worst",
+    rng: Seed = None,
+    callback: driver.Callback | None = None,
+    record: bool = True,
+) -> Result:
+    """Minimise a function of n real variables, without derivatives.
+
+    Parameters
+    ----------
+    fun : callable
+        ``fun(x) -> float`` for x of shape (n,). Return NaN where it cannot be computed.
+    x0 : (n,) array_like
+        The start: mean of the first search distribution.
+    sigma0 : float
+        Its standard deviation, in the units of `x0`; about 0.2 to 0.3 of the range where the optimum is expected.
+        Scale the variables so that one number suits them all.
+    method : str
+        A name from `lmcma.methods`; "auto" takes `cma` while its matrices fit in memory and n <= 500, else `lm-cma`.
+    options : mapping, optional
+        Further options of the method, such as ``{"active": False}`` for `cma`.
+    popsize : int, optional
+        Offspring per iteration; 4 + floor(3 ln n) by default.
+    maxfev, maxiter : int, optional
+        Limits of evaluations and iterations; none by default. The stopping rules end a run that makes no progress.
+    ftarget : float, optional
+        Stop when a value <= `ftarget` is found; `success` then means that it was.
+    max_time : float, optional
+        Seconds after which no further iteration is started.
+    max_memory : float, optional
+        Bytes that the method may take; four fifths of the machine's memory by default.
+    stop : str or mapping, optional
+        Stopping rules: the name of a profile (`lmcma.termination.PROFILES`), or changes of single rules such as
+        ``{"tolx": 1e-9, "stagnation": None}``.
+    on_error : {"worst", "raise"}
+        What an evaluation means that raises or returns no number: counted as NaN, which ranks last, or raised
+        as `ObjectiveError`. An error at the very first evaluation is always raised.
+    rng : None, int, SeedSequence or Generator
+        Source of randomness. The same seed gives the same run, to the bit, on the same machine and libraries.
+    callback : callable, optional
+        ``callback(result)`` after every iteration; a true return value or `StopIteration` ends the run.
+    record : bool
+        Keep the course of the run in `result.history`, for `lmcma.plotting.convergence`.
+
+    Returns
+    -------
+    Result
+        A `scipy.optimize.OptimizeResult`: `x`, `fun`, `nfev`, `success`, `message`, `stop`, `mean`, `history`, ...
+
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError, ShapeError, UnknownMethodError
+        An argument cannot be used; the message says which, what was expected, and what to do.
+    ObjectiveError
+        `fun` failed at its first evaluation, or later with ``on_error="raise"``.
+    MemoryLimitError
+        The method needs too much memory in this dimension.
+
+    Examples
+    --------
+    >>> import lmcma
+    >>> def rosenbrock(x):
+    ...     return sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
+    >>> res = lmcma.minimize(rosenbrock, [0.0] * 5, 0.3, ftarget=1e-9, rng=1)
+    >>> bool(abs(res.x - 1).max() < 1e-3)
+    True
+    """
+    evaluate = Serial(fun, on_error)
+    if callback is not None and not callable(callback):
+        raise ArgumentTypeError(f"`callback` must be callable, callback(result); got {callback!r:.80}.")
+    if max_time is not None and not max_time > 0:
+        raise ArgumentError(f"`max_time` must be a number of seconds > 0; got {max_time!r}.")
+    given = {
+        "popsize": popsize,
+        "maxfev": maxfev,
+        "maxiter": maxiter,
+        "ftarget": ftarget,
+        "max_memory": max_memory,
+        "stop": stop,
+        "rng": rng,
+    }
+    extra = dict(options or {})
+    twice = sorted(name for name in extra if given.get(name) is not None)
+    if twice:
+        raise ArgumentError(f"`options` repeats {', '.join(map(repr, twice))}, given as an argument too. Give it once.")
+    strategy = make(method, x0, sigma0, **{**given, **extra})
+    recorder = History() if record else None
+    return driver.run(strategy, evaluate, recorder=recorder, callback=callback, max_time=max_time)

@@ -1,0 +1,7 @@
+"""What is remembered of a run."""
+
+from __future__ import annotations
+
+from lmcma.record.history import History
+
+__all__ = ["History"]

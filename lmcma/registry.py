@@ -1,0 +1,214 @@
+"""The one table of methods that `make`, `minimize`, the command line, campaigns and the docs read."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from lmcma.errors import ArgumentTypeError, StateError, UnknownMethodError, near_miss
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from lmcma.strategies.protocol import Strategy
+    from lmcma.typing import State
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """A named method: the class that implements it and the options that make it this one.
+
+    Parameters
+    ----------
+    name : str
+        The name used everywhere.
+    target : str
+        ``module:class``, imported when first used.
+    summary : str
+        One line that says when to take it.
+    reference : str
+        Where it was published.
+    settings : str
+        The four choices a method fixes: active update, constants, stop profile, evaluation of final means.
+    cost : str
+        Time per candidate and memory, as functions of the dimension n.
+    options : mapping
+        Options passed to the class before the user's own.
+    """
+
+    name: str
+    target: str
+    summary: str
+    reference: str
+    settings: str
+    cost: str
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def load(self) -> type[Strategy]:
+        """The class behind the name."""
+        module, _, name = self.target.partition(":")
+        return cast("type[Strategy]", getattr(importlib.import_module(module), name))
+
+
+_METHODS = (
+    Method(
+        "cma",
+        "lmcma.strategies.cma:CMAES",
+        "the default up to some hundred variables; learns the full covariance matrix",
+        "Hansen, The CMA Evolution Strategy: A Tutorial, arXiv:1604.00772, 2023",
+        "active weights; tutorial constants; stop profile bbob without maxiter; no final mean",
+        "time O(n^2) per candidate, memory O(n^2)",
+    ),
+    Method(
+        "lm-cma",
+        "lmcma.strategies.lm_cma:LMCMA",
+        "hundreds to millions of variables, ill-conditioned and non-separable",
+        "Loshchilov, LM-CMA: An Alternative to L-BFGS for Large-Scale Black-Box Optimization, "
+        "Evolutionary Computation 25(1), 2017",
+        "no active update; constants of 2017; stop profile bbob without maxiter; no final mean",
+        "time O(n) per candidate for ~2.4 of O(log n) stored paths, memory O(n log n)",
+    ),
+)
+_AUTO = Method(
+    "auto",
+    "",
+    "`cma` while its matrices fit in memory and n <= 500, `lm-cma` beyond",
+    "a choice between the methods below",
+    "those of the method chosen",
+    "that of the method chosen",
+)
+AUTO_MAX_DIM = 500
+
+
+class MethodTable(Mapping[str, Method]):
+    """The methods by name; prints as a table, in a terminal and in a notebook."""
+
+    def __init__(self, methods: tuple[Method, ...]) -> None:
+        self._by_name = {m.name: m for m in methods}
+
+    def __getitem__(self, name: str) -> Method:
+        try:
+            return self._by_name[name]
+        except (KeyError, TypeError):
+            raise UnknownMethodError(f"`method`: there is no {name!r}; {near_miss(str(name), self._by_name)}") from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name)
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._by_name
+
+    def __str__(self) -> str:
+        width = max(map(len, self._by_name))
+        lines = []
+        for m in self._by_name.values():
+            lines.append(f"{m.name:{width}}  {m.summary}")
+            lines += [f"{'':{width}}  {text}" for text in (m.settings, m.cost, m.reference)]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td><code>{m.name}</code></td><td>{m.summary}</td><td>{m.settings}</td>"
+            f"<td>{m.cost}</td><td>{m.reference}</td></tr>"
+            for m in self._by_name.values()
+        )
+        head = "".join(f"<th>{h}</th>" for h in ("method", "when", "settings", "cost", "reference"))
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def methods() -> MethodTable:
+    """What there is to choose from.
+
+    Examples
+    --------
+    >>> import lmcma
+    >>> "lm-cma" in lmcma.methods()
+    True
+    """
+    return MethodTable((_AUTO, *_METHODS))
+
+
+def resolve(method: str, n: int, max_memory: float | None = None) -> Method:
+    """The method that a name stands for in dimension `n`; only ``"auto"`` depends on it."""
+    found = methods()[method]
+    if found is not _AUTO:
+        return found
+    if n <= AUTO_MAX_DIM:
+        from lmcma.strategies.base import memory_limit
+        from lmcma.strategies.cma import CMAES, default_popsize
+
+        if CMAES.memory(n, default_popsize(n)) <= memory_limit(max_memory):
+            return methods()["cma"]
+    return methods()["lm-cma"]
+
+
+def make(method: str, x0: ArrayLike, sigma0: float | ArrayLike, **options: Any) -> Strategy:
+    """Build a strategy by its name.
+
+    Parameters
+    ----------
+    method : str
+        A name from `lmcma.methods`, or ``"auto"``.
+    x0 : (n,) array_like
+        The start: mean of the first search distribution.
+    sigma0 : float
+        Its standard deviation, in the units of `x0`; about 0.2 to 0.3 of the range where the optimum is expected.
+    **options
+        Options of the method's class, for example ``popsize=20``, ``rng=1``, ``stop={"tolx": 1e-9}``.
+
+    Returns
+    -------
+    Strategy
+
+    Raises
+    ------
+    UnknownMethodError
+        The name is not registered; the message suggests the nearest one.
+    ArgumentTypeError
+        The method has no such option.
+
+    Examples
+    --------
+    >>> import lmcma
+    >>> es = lmcma.make("cma", [1.0, 2.0, 3.0], 0.5, rng=1, ftarget=1e-9)
+    >>> while not es.stop():
+    ...     x = es.ask()
+    ...     es.tell(x, (x**2).sum(axis=1))
+    >>> es.stop().reason
+    <StopReason.FTARGET: 'ftarget'>
+    """
+    import numpy as np
+
+    found = resolve(method, int(np.size(x0)), options.get("max_memory"))
+    kind = found.load()
+    known = inspect.signature(kind).parameters
+    for name in options:
+        if name not in known or name in ("x0", "sigma0"):
+            valid = [k for k in known if k not in ("x0", "sigma0")]
+            raise ArgumentTypeError(f"method {found.name!r} has no option {name!r}; {near_miss(name, valid)}")
+    return cast("Strategy", cast(Any, kind)(x0, sigma0, **{**found.options, **options}))
+
+
+def from_state(state: State) -> Strategy:
+    """The strategy that a `state_dict` was taken from, ready to go on.
+
+    Examples
+    --------
+    >>> import lmcma
+    >>> es = lmcma.make("cma", [1.0, 2.0], 0.5, rng=1)
+    >>> lmcma.from_state(es.state_dict()).ask().shape
+    (6, 2)
+    """
+    name = state.get("method") if isinstance(state, Mapping) else None
+    for method in _METHODS:
+        if method.name == name:
+            return method.load().from_state(state)
+    raise StateError(f"`state['method']` must name a method; {near_miss(str(name), [m.name for m in _METHODS])}")

@@ -1,0 +1,1 @@
+"""The strategies: one file per algorithm, each with the same `ask`/`tell` protocol."""

@@ -1,0 +1,610 @@
+"""What all single-objective strategies share: the batch that is out for evaluation, counts, limits, the best.
+
+A strategy on this base supplies five things: `_draw` (random numbers for one batch), `_write` (the batch itself),
+`_update` (learn from its values), `_stops` (its own stopping rules) and the arrays of its state.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from lmcma import random
+from lmcma.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    LmcmaError,
+    MemoryLimitError,
+    ProtocolError,
+    ShapeError,
+    StateError,
+)
+from lmcma.kernels.batch import unchanged_rows
+from lmcma.result import Result
+from lmcma.termination import Stop, StopReason, StopRules
+from lmcma.typing import BoolArray, FloatArray, IntArray, State
+
+FORMAT = 1
+_PROBED_COLUMNS = 4096  # a told batch is compared with the asked one in at most so many columns
+
+
+def default_popsize(n: int) -> int:
+    """4 + floor(3 ln n) offspring.
+
+    >>> default_popsize(10)
+    10
+    """
+    return 4 + int(3 * math.log(n))
+
+
+def memory_limit(max_memory: float | None) -> float:
+    """Bytes a strategy may take: `max_memory`, or four fifths of the machine's memory."""
+    if max_memory is not None:
+        return float(max_memory)
+    try:
+        return 0.8 * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # not a POSIX system: nobody to ask
+        return math.inf
+
+
+class PopulationStrategy(ABC):
+    """Base of the strategies that update once per population.
+
+    Parameters
+    ----------
+    x0, sigma0, popsize, stop, ftarget, maxfev, maxiter, rng
+        As the strategies document them.
+    rules : StopRules
+        The stopping rules, `stop` already applied.
+    """
+
+    method: ClassVar[str]
+    n_obj: ClassVar[int] = 1
+
+    def __init__(
+        self,
+        x0: ArrayLike,
+        sigma0: float,
+        *,
+        popsize: int | None,
+        rules: StopRules,
+        ftarget: float | None,
+        maxfev: int | None,
+        maxiter: int | None,
+        max_memory: float | None,
+        rng: random.Seed,
+    ) -> None:
+        self.x0 = as_point("x0", x0)
+        self.sigma0 = as_positive("sigma0", sigma0)
+        self._n = n = len(self.x0)
+        self._popsize = default_popsize(n) if popsize is None else as_count("popsize", popsize, 2)
+        self._check_memory(n, self._popsize, max_memory)
+        self.rules = rules
+        self.ftarget = -math.inf if ftarget is None else as_real("ftarget", ftarget)
+        self.maxfev = math.inf if maxfev is None else as_count("maxfev", maxfev, 1)
+        self.maxiter = math.inf if maxiter is None else as_count("maxiter", maxiter, 1)
+        self._iteration_limit = min(self.maxiter, rules.iteration_limit(n, self._popsize))
+        self._rng = random.generator(rng)
+
+        self._nfev = 0
+        self._nit = 0
+        self._nfail = 0
+        self._best_x = self.x0.copy()
+        self._best_f = math.nan
+        # the batch out for evaluation
+        self._asked = 0  # its rows; 0: none is out
+        self._missing = 0
+        self._f = np.empty(self._popsize)
+        self._received = np.zeros(self._popsize, dtype=np.bool_)
+        self._own = np.ones(self._popsize, dtype=np.bool_)  # row as asked, not edited by the caller
+        self._probe: FloatArray | None = None  # what `ask` returned, to notice edited rows
+        self._foreign: list[tuple[FloatArray, float, int]] = []  # (point, value, row replaced or -1)
+
+    # ---------------------------------------------------------------- what a strategy supplies
+
+    @staticmethod
+    @abstractmethod
+    def memory(n: int, popsize: int) -> float:
+        """Bytes needed in dimension `n`, an estimate."""
+
+    @property
+    @abstractmethod
+    def mean(self) -> FloatArray:
+        """The mean of the search distribution, (n,)."""
+
+    @property
+    @abstractmethod
+    def sigma(self) -> float:
+        """The step size."""
+
+    @abstractmethod
+    def _draw(self) -> None:
+        """Draw the random numbers of a whole batch."""
+
+    @abstractmethod
+    def _write(self, out: FloatArray) -> None:
+        """Write the first rows of the batch drawn last into `out`; may be called again."""
+
+    @abstractmethod
+    def _update(self, f: FloatArray, own: BoolArray, foreign_x: FloatArray | None, foreign_f: FloatArray | None) -> None:
+        """Learn from the values `f` of a complete batch.
+
+        Rows that are not `own` were replaced by the caller: their points are in `foreign_x`, which lists the
+        replaced rows first, in order of row, then further points of the caller's own.
+        """
+
+    @abstractmethod
+    def _stops(self) -> list[Stop]:
+        """The strategy's own rules that hold now."""
+
+    @abstractmethod
+    def _state(self) -> State:
+        """Options and arrays of the strategy."""
+
+    @abstractmethod
+    def _set_state(self, state: State) -> None:
+        """Take over what `_state` gave."""
+
+    @abstractmethod
+    def snapshot(self) -> Mapping[str, Any]:
+        """The search distribution in numbers, for a recorder."""
+
+    # ---------------------------------------------------------------- the protocol
+
+    @property
+    def dim(self) -> int:
+        """The number of variables, n."""
+        return self._n
+
+    @property
+    def popsize(self) -> int:
+        """Rows of the next `ask`: the population size, less where the budget ends before."""
+        if self._asked:
+            return self._asked
+        left = self.maxfev - self._nfev
+        return self._popsize if left >= self._popsize or left <= 0 else int(left)
+
+    @property
+    def nfev(self) -> int:
+        """Evaluations told so far."""
+        return self._nfev
+
+    @property
+    def nit(self) -> int:
+        """Iterations done: batches told completely."""
+        return self._nit
+
+    def ask(self, out: FloatArray | None = None) -> FloatArray:
+        """Points to evaluate, one a row.
+
+        Asking again before telling gives the same points and changes nothing.
+
+        Parameters
+        ----------
+        out : (rows, n) array of float64, optional
+            Where to write; more than `popsize` rows give a view of the first ones. Without it the array is new.
+
+        Returns
+        -------
+        (popsize, n) array
+            The batch. Yours to keep; the strategy remembers it by itself.
+
+        Raises
+        ------
+        ShapeError
+            `out` is too small, or of another shape, type or memory order.
+        ProtocolError
+            The run broke down (`stop` says ``"numeric"`` or ``"eigen_failure"``): there is nothing to sample from.
+        """
+        rows = self.popsize
+        if out is None:
+            x = np.empty((rows, self._n))
+        else:
+            x = self._view_of(out, rows)
+        if not self._asked:
+            broken = self._broken()
+            if broken is not None:
+                raise ProtocolError(
+                    f"`ask` has no distribution to sample from: {broken.message}. "
+                    "End the run when `stop()` is not None, or start again from `result().x`."
+                )
+            self._draw()
+            self._asked = self._missing = rows
+            self._received[:] = False
+            self._own[:] = True
+            self._foreign.clear()
+        self._write(x)
+        self._probe = x[:, :: self._stride].copy()
+        return x
+
+    def tell(self, x: ArrayLike | None, f: ArrayLike, *, ids: Sequence[int] | ArrayLike | None = None) -> None:
+        """Take the values of points.
+
+        Parameters
+        ----------
+        x : (k, n) array_like or None
+            The points. None stands for "as asked". With `ids` left out, rows that differ from what was asked
+            (repaired ones, say) are taken as the caller's own points in place of the asked ones.
+        f : (k,) array_like
+            Their values; NaN for a failed evaluation, which ranks last.
+        ids : (k,) sequence of int, optional
+            Row of the asked batch that each entry answers, as asked; -1 marks a point of the caller's own.
+            By default 0, 1, ..., k - 1. The rows of a batch may come in any order and in parts; the strategy
+            moves on when the last one has come.
+
+        Raises
+        ------
+        ProtocolError
+            Nothing was asked, or a row is told twice.
+        ShapeError
+            `x`, `f`, `ids` do not fit each other or the batch.
+        """
+        if not self._asked:
+            raise ProtocolError("`tell` needs a batch that was asked for; none is out. Call `ask()` first.")
+        values = as_values(f)
+        points = None if x is None else self._as_points(x, len(values))
+        if ids is None:
+            self._take_in_order(points, values)
+        else:
+            self._take_by_id(points, values, ids)
+        if not self._missing:
+            self._finish_batch()
+
+    def stop(self) -> Stop | None:
+        """Why the run is over; None while it is not. Truthy, with reason, value, threshold and `also`."""
+        fired = []
+        if self._best_f <= self.ftarget:
+            fired.append(Stop(StopReason.FTARGET, self._best_f, self.ftarget))
+        if self._nfev >= self.maxfev:
+            fired.append(Stop(StopReason.MAXFEV, self._nfev, self.maxfev))
+        if self._nit >= self._iteration_limit:
+            fired.append(Stop(StopReason.MAXITER, self._nit, self._iteration_limit))
+        fired += self._stops()
+        if not fired:
+            return None
+        first = fired[0]
+        return first if len(fired) == 1 else Stop(first.reason, first.value, first.threshold, tuple(fired[1:]))
+
+    def result(self) -> Result:
+        """The best so far, and how it went; `lmcma.Result` lists the fields."""
+        stop = self.stop()
+        if stop is None:
+            success, status, message = False, -1, "running"
+        else:
+            reached = self._best_f <= self.ftarget
+            success = reached if self.ftarget > -math.inf else stop.converged
+            limits = (StopReason.MAXFEV, StopReason.MAXITER, StopReason.MAX_TIME, StopReason.CALLBACK)
+            status = 0 if success else 1 if stop.reason in limits else 2
+            message = stop.message
+        return Result(
+            x=self._best_x.copy(),
+            fun=self._best_f,
+            nfev=self._nfev,
+            nit=self._nit,
+            nfail=self._nfail,
+            success=bool(success),
+            status=status,
+            message=message,
+            stop=stop,
+            mean=self.mean.copy(),
+            sigma=self.sigma,
+            popsize=self._popsize,
+            method=self.method,
+            runs=[],
+        )
+
+    def state_dict(self) -> State:
+        """Everything needed to go on to the bit, between any two calls: arrays, numbers, strings, None."""
+        return {
+            "method": self.method,
+            "format": FORMAT,
+            "x0": self.x0.copy(),
+            "sigma0": self.sigma0,
+            "ftarget": self.ftarget,
+            "maxfev": self.maxfev,
+            "maxiter": self.maxiter,
+            "popsize": self._popsize,
+            "nfev": self._nfev,
+            "nit": self._nit,
+            "nfail": self._nfail,
+            "best_x": self._best_x.copy(),
+            "best_f": self._best_f,
+            "rng": random.generator_state(self._rng),
+            "asked": self._asked,
+            "f": self._f.copy(),
+            "received": self._received.copy(),
+            "own": self._own.copy(),
+            "foreign_x": np.array([p for p, _, _ in self._foreign]).reshape(-1, self._n),
+            "foreign_f": np.array([v for _, v, _ in self._foreign]),
+            "foreign_row": np.array([r for _, _, r in self._foreign], dtype=np.int64),
+            **self._state(),
+        }
+
+    @classmethod
+    def from_state(cls, state: State) -> Self:
+        """The strategy whose `state_dict` this is.
+
+        Raises
+        ------
+        StateError
+            The state is of another method or a later format, or incomplete.
+        """
+        if state.get("method") != cls.method:
+            raise StateError(
+                f"`state` must be of method {cls.method!r}; got {state.get('method')!r}. "
+                "lmcma.from_state finds the class by itself."
+            )
+        if state.get("format") != FORMAT:
+            raise StateError(
+                f"`state['format']` must be {FORMAT}; got {state.get('format')!r}. Read it with the version that wrote it."
+            )
+        try:
+            es = cls._blank(state)
+            es._set_base_state(state)
+            es._set_state(state)
+        except KeyError as e:
+            raise StateError(f"`state` must have the entry {e}; it is missing. The state is incomplete.") from e
+        if es._asked:
+            x = np.empty((es._asked, es._n))
+            es._write(x)
+            es._probe = x[:, :: es._stride].copy()
+        return es
+
+    # ---------------------------------------------------------------- telling
+
+    def _take_in_order(self, points: FloatArray | None, values: FloatArray) -> None:
+        k = len(values)
+        if k > self._asked:
+            raise ShapeError(
+                f"`f` must have at most {self._asked} values, one per row asked; got {k}. "
+                "Mark points of your own with `ids=-1`."
+            )
+        if self._received[:k].any():
+            raise ProtocolError(
+                f"`ids`: row {int(np.argmax(self._received[:k]))} was told before. "
+                "When telling a batch in parts, give `ids`, the rows of the batch."
+            )
+        self._f[:k] = values
+        self._received[:k] = True
+        self._missing -= k
+        self._count(values)
+        kept = self._probe
+        if points is None or kept is None or unchanged_rows(points, kept, self._stride, self._own):
+            self._note_best(values, None, np.arange(k) if self._any_better(values) else None)
+            return
+        for row in np.flatnonzero(~self._own[:k]):
+            self._foreign.append((points[row].copy(), float(values[row]), int(row)))
+        self._note_best(values, points, None)
+
+    def _take_by_id(self, points: FloatArray | None, values: FloatArray, ids: Any) -> None:
+        rows = self._as_ids(ids, len(values))
+        own = rows >= 0
+        if points is None and not own.all():
+            raise ArgumentError("`x` must hold the points told with id -1; got None. Pass the points.")
+        mine = rows[own]
+        if len(np.unique(mine)) != len(mine) or self._received[mine].any():
+            raise ProtocolError(f"`ids` must name rows that are not told yet, each once; got {rows.tolist()}.")
+        self._f[mine] = values[own]
+        self._received[mine] = True
+        self._missing -= len(mine)
+        self._count(values)
+        for k in np.flatnonzero(~own):
+            assert points is not None
+            self._foreign.append((points[k].copy(), float(values[k]), -1))
+        if own.all():
+            self._note_best(values, None, rows)
+        else:
+            self._note_best(values[own], None, mine)
+            assert points is not None
+            self._note_best(values[~own], points[~own], None)
+
+    def _finish_batch(self) -> None:
+        f = self._f[: self._asked]
+        complete = self._asked == self._popsize  # a batch cut short by the budget teaches nothing
+        self._asked = 0
+        self._probe = None
+        if not complete:
+            return
+        self._nit += 1
+        if not self._foreign:
+            self._update(f, self._own, None, None)
+            return
+        replaced = sorted((e for e in self._foreign if e[2] >= 0), key=lambda e: e[2])
+        extra = [e for e in self._foreign if e[2] < 0]
+        points = np.array([e[0] for e in replaced + extra])
+        values = np.array([e[1] for e in replaced + extra])
+        self._foreign.clear()
+        self._update(f, self._own, points, values)
+
+    def _count(self, values: FloatArray) -> None:
+        self._nfev += len(values)
+        self._nfail += int(np.count_nonzero(values != values))
+
+    def _any_better(self, values: FloatArray) -> bool:
+        best = self._best_f
+        return bool((values < best).any()) if best == best else bool((values == values).any())
+
+    def _note_best(self, values: FloatArray, points: FloatArray | None, rows: IntArray | None) -> None:
+        """Keep the best point; `points` where the caller gave them, else `rows` of the batch."""
+        if (points is None and rows is None) or not len(values) or not self._any_better(values):
+            return
+        k = int(np.nanargmin(values))
+        self._best_f = float(values[k])
+        self._best_x = points[k].copy() if points is not None else self._row(int(rows[k]))  # type: ignore[index]
+
+    def _row(self, row: int) -> FloatArray:
+        """One row of the batch that is out."""
+        x = np.empty((self._asked, self._n))
+        self._write(x)
+        return x[row].copy()
+
+    def _broken(self) -> Stop | None:
+        for stop in self._stops():
+            if stop.reason in (StopReason.NUMERIC, StopReason.EIGEN_FAILURE):
+                return stop
+        return None
+
+    # ---------------------------------------------------------------- checks and plumbing
+
+    @property
+    def _stride(self) -> int:
+        return -(-self._n // _PROBED_COLUMNS)
+
+    def _check_memory(self, n: int, popsize: int, max_memory: float | None) -> None:
+        need, limit = self.memory(n, popsize), memory_limit(max_memory)
+        if need > limit:
+            gib = 2.0**30
+            remedy = "raise `max_memory`" if self.method == "lm-cma" else "use method='lm-cma' or raise `max_memory`"
+            raise MemoryLimitError(
+                f"method={self.method!r} needs {need / gib:.3g} GiB for n={n}, popsize={popsize}; "
+                f"the limit is {limit / gib:.3g} GiB. Please {remedy}."
+            )
+
+    def _view_of(self, out: FloatArray, rows: int) -> FloatArray:
+        ok = (
+            isinstance(out, np.ndarray)
+            and out.ndim == 2
+            and out.shape[1] == self._n
+            and out.shape[0] >= rows
+            and out.dtype == np.float64
+            and out.flags.c_contiguous
+            and out.flags.writeable
+        )
+        if not ok:
+            found = f"shape {out.shape}, {out.dtype}" if isinstance(out, np.ndarray) else repr(type(out))
+            raise ShapeError(
+                f"`out` must be a writeable C-contiguous float64 array of shape (>= {rows}, {self._n}); got {found}. "
+                f"numpy.empty(({rows}, {self._n})) makes one."
+            )
+        return out[:rows]
+
+    def _as_points(self, x: ArrayLike, k: int) -> FloatArray:
+        try:
+            points = np.ascontiguousarray(x, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise ArgumentTypeError(f"`x` must be an array of numbers of shape ({k}, {self._n}); got {x!r:.80}.") from None
+        if points.shape != (k, self._n):
+            raise ShapeError(
+                f"`x` must have shape ({k}, {self._n}), one row per value of `f`; got {points.shape}. "
+                "Pass the array that `ask` returned, or the rows that `ids` names."
+            )
+        return points
+
+    def _as_ids(self, ids: Any, k: int) -> IntArray:
+        rows = np.asarray(ids)
+        if rows.shape != (k,) or not (np.issubdtype(rows.dtype, np.integer) or k == 0):
+            raise ShapeError(f"`ids` must be {k} integers, one per value of `f`; got shape {rows.shape}, {rows.dtype}.")
+        if ((rows < -1) | (rows >= self._asked)).any():
+            raise ArgumentError(
+                f"`ids` must be rows of the batch, 0 to {self._asked - 1}, or -1 for points of your own; got {rows.tolist()}."
+            )
+        return rows.astype(np.int64)
+
+    @classmethod
+    def _blank(cls, state: State) -> Self:
+        """A new strategy with the options of `state`."""
+        raise NotImplementedError
+
+    def _set_base_state(self, state: State) -> None:
+        self._nfev, self._nit, self._nfail = int(state["nfev"]), int(state["nit"]), int(state["nfail"])
+        self._best_x = np.array(state["best_x"], dtype=np.float64)
+        self._best_f = float(state["best_f"])
+        self._rng = random.generator_from_state(state["rng"])
+        self._asked = int(state["asked"])
+        self._f = np.array(state["f"], dtype=np.float64)
+        self._received = np.array(state["received"], dtype=np.bool_)
+        self._own = np.array(state["own"], dtype=np.bool_)
+        self._missing = self._asked - int(self._received[: self._asked].sum())
+        self._foreign = [
+            (np.array(p, dtype=np.float64), float(v), int(r))
+            for p, v, r in zip(state["foreign_x"], state["foreign_f"], state["foreign_row"], strict=True)
+        ]
+
+
+# -------------------------------------------------------------------- arguments, checked once, at the door
+
+
+def as_point(name: str, x: ArrayLike) -> FloatArray:
+    """`x` as a new (n,) array of finite numbers, n >= 1."""
+    try:
+        point = np.array(x, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ArgumentTypeError(f"`{name}` must be a sequence of numbers; got {x!r:.80}.") from None
+    if point.ndim != 1 or not len(point):
+        raise ShapeError(
+            f"`{name}` must have shape (n,), n >= 1; got shape {point.shape}. numpy.ravel({name}) flattens an array."
+        )
+    bad = np.flatnonzero(~np.isfinite(point))
+    if len(bad):
+        raise ArgumentError(
+            f"`{name}` must be finite; got {point[bad[0]]} at index {bad[0]}. Start from a point where f can be evaluated."
+        )
+    return point
+
+
+def as_real(name: str, value: Any) -> float:
+    """`value` as a number that is not NaN."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if number != number or isinstance(value, str):
+        raise ArgumentTypeError(f"`{name}` must be a number; got {value!r:.80}.")
+    return number
+
+
+def as_positive(name: str, value: Any) -> float:
+    """`value` as a finite number > 0."""
+    number = as_real(name, value)
+    if not 0 < number < math.inf:
+        raise ArgumentError(
+            f"`{name}` must be > 0 and finite; got {value!r}. "
+            "About 0.2 to 0.3 of the range where the optimum is expected is a good choice for sigma0."
+            if name == "sigma0"
+            else f"`{name}` must be > 0 and finite; got {value!r}."
+        )
+    return number
+
+
+def as_count(name: str, value: Any, least: int) -> int:
+    """`value` as an integer of at least `least`; 1e5 counts as one."""
+    try:
+        number = float(value)
+        ok = number == int(number) and not isinstance(value, (str, bool))
+    except (TypeError, ValueError, OverflowError):
+        ok = False
+    if not ok:
+        raise ArgumentTypeError(f"`{name}` must be an integer >= {least}; got {value!r:.80}.")
+    if number < least:
+        raise ArgumentError(f"`{name}` must be >= {least}; got {value!r}.")
+    return int(number)
+
+
+def as_values(f: ArrayLike) -> FloatArray:
+    """`f` as a new (k,) array of float64."""
+    try:
+        values = np.asarray(f)
+        if values.dtype.kind not in "fiub":
+            values = np.asarray([float(v) for v in values.tolist() if not _is_text(v)], dtype=np.float64)
+            if values.shape != np.shape(f):
+                raise TypeError
+    except (TypeError, ValueError):
+        raise ArgumentTypeError(
+            f"`f` must be numbers, one per row of `x`; got {f!r:.80}. Tell numpy.nan for a failed evaluation."
+        ) from None
+    if values.ndim != 1:
+        raise ShapeError(f"`f` must have shape (k,), one value per row of `x`; got {values.shape}.")
+    return values.astype(np.float64)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, (str, bytes, complex))
+
+
+__all__ = ["LmcmaError", "PopulationStrategy", "default_popsize", "memory_limit"]
