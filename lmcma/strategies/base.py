@@ -373,7 +373,7 @@ class PopulationStrategy(ABC):
         self._f[:k] = values
         self._received[:k] = True
         self._missing -= k
-        self._count(values)
+        self._tally(values)
         kept = self._probe
         if points is None or kept is None or unchanged_rows(points, kept, self._stride, self._own):
             self._note_best(values, None, np.arange(k) if self._any_better(values) else None)
@@ -393,7 +393,7 @@ class PopulationStrategy(ABC):
         self._f[mine] = values[own]
         self._received[mine] = True
         self._missing -= len(mine)
-        self._count(values)
+        self._tally(values)
         for k in np.flatnonzero(~own):
             assert points is not None
             self._foreign.append((points[k].copy(), float(values[k]), -1))
@@ -422,7 +422,7 @@ class PopulationStrategy(ABC):
         self._foreign.clear()
         self._update(f, self._own, points, values)
 
-    def _count(self, values: FloatArray) -> None:
+    def _tally(self, values: FloatArray) -> None:
         self._nfev += len(values)
         self._nfail += int(np.count_nonzero(values != values))
 

@@ -1,0 +1,463 @@
+"""CMA-ES with a full covariance matrix: active, lazily decomposed, compiled.
+
+References
+----------
+N. Hansen. The CMA Evolution Strategy: A Tutorial. arXiv:1604.00772, 2016, revised 2023 (equation numbers below).
+N. Hansen, R. Ros. Benchmarking a weighted negative covariance matrix update on the BBOB-2010 noiseless testbed.
+GECCO 2010 (the active update of 2010).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from threadpoolctl import ThreadpoolController
+
+from lmcma import random
+from lmcma.errors import ArgumentError, ShapeError
+from lmcma.kernels import covariance as kernels
+from lmcma.kernels import stopping
+from lmcma.kernels.linalg import eigh_workspace
+from lmcma.strategies.base import PopulationStrategy, default_popsize
+from lmcma.termination import PROFILES, Stop, StopOption, stop_rules
+from lmcma.typing import BoolArray, FloatArray, State
+
+# From this dimension on BLAS is held to one thread around each call, below it never takes more; from the second on
+# it may use what it likes.
+_ONE_BLAS_THREAD_FROM, _ONE_BLAS_THREAD_BELOW = 100, 500
+
+
+@dataclasses.dataclass(frozen=True)
+class CMAParameters:
+    """Constants of CMA-ES as functions of the dimension and the population size.
+
+    `weights` are in order of rank; the first `mu` are positive and sum to 1.
+    """
+
+    mu: int
+    weights: FloatArray  # (popsize,)
+    mueff: float
+    mueff_minus: float
+    c_1: float
+    c_mu: float
+    c_c: float
+    c_sigma: float
+    d_sigma: float
+    chi_n: float
+    alpha: float  # sum of the absolute negative weights
+    c_minus: float  # rate of the 2010 active update, before its safeguard
+    c_m: float = 1.0
+
+
+def parameters(n: int, popsize: int, *, constants: str = "tutorial", active: str | bool = "weights") -> CMAParameters:
+    """Default constants.
+
+    Parameters
+    ----------
+    n, popsize : int
+    constants : {"tutorial", "bbob"}
+        "tutorial": Hansen 2023, Table 1. "bbob": the programs of 2009 to 2012 (weights ln(mu + 1/2) - ln i, c_sigma
+        with + 3, c_mu without the later 1/4 and reduced for tiny populations).
+    active : {"weights", "2010", False}
+        Which update uses the worse half.
+
+    Examples
+    --------
+    >>> p = parameters(10, 10)
+    >>> round(p.mueff, 5), round(p.c_1, 7), round(p.alpha, 5)
+    (3.1673, 0.0152838, 1.64895)
+    """
+    mu = popsize // 2
+    bbob = constants == "bbob"
+    raw = math.log(mu + 0.5 if bbob else (popsize + 1) / 2) - np.log(np.arange(1, popsize + 1))  # (49)
+    plus, minus = raw[:mu], raw[mu:]
+    mueff = plus.sum() ** 2 / (plus**2).sum()
+    mueff_minus = minus.sum() ** 2 / (minus**2).sum()
+
+    few = min(1.0, popsize / 6)  # learn slower from tiny populations
+    c_1 = 2 * few / ((n + 1.3) ** 2 + mueff)  # (57)
+    gain = mueff + 1 / mueff - 2 + (0.0 if bbob else 0.25)
+    c_mu = min(1 - c_1, 2 * (few if bbob else 1.0) * gain / ((n + 2) ** 2 + mueff))  # (58)
+    c_c = (4 + mueff / n) / (n + 4 + 2 * mueff / n)  # (56)
+    c_sigma = (mueff + 2) / (n + mueff + (3 if bbob else 5))  # (55)
+    d_sigma = 1 + 2 * max(0.0, math.sqrt((mueff - 1) / (n + 1)) - 1) + c_sigma
+    chi_n = math.sqrt(n) * (1 - 1 / (4 * n) + 1 / (21 * n**2))
+    c_minus = (1 - c_mu) * 0.25 * mueff / ((n + 2) ** 1.5 + 2 * mueff)
+
+    weights = np.where(np.arange(popsize) < mu, raw, 0.0)
+    weights /= weights.sum()
+    alpha = 0.0
+    if active == "weights":
+        bounds = [1 + 2 * mueff_minus / (mueff + 2)]  # (51)
+        if c_mu > 0:
+            bounds += [1 + c_1 / c_mu, (1 - c_1 - c_mu) / (n * c_mu)]  # (50), (52)
+        alpha = max(0.0, min(bounds))
+        weights[mu:] = alpha * minus / abs(minus.sum())  # (53)
+    return CMAParameters(
+        mu, weights, mueff, mueff_minus, c_1, c_mu, c_c, c_sigma, d_sigma, chi_n, alpha, c_minus if active == "2010" else 0.0
+    )
+
+
+def decomposition_gap(n: int, p: CMAParameters, lazy: str) -> int:
+    """Updates between two decompositions of C.
+
+    "reference": 1 / (10 n (c_1 + c_mu)), Hansen 2023, appendix B.2. "fast": up to ten times that, as long as
+    no sequence of updates in between can make C indefinite.
+    """
+    rate = p.c_1 + p.c_mu + p.c_minus
+    if lazy == "reference":
+        return max(1, int(1 / (10 * n * rate)))
+    gap = 10 / (10 * n * rate)
+    if p.alpha > 0:
+        gap = min(gap, 0.9 / (n * p.c_mu * p.alpha))  # what negative weights take from C, at most
+    if p.c_minus > 0:
+        gap = min(gap, 0.9 / 0.34)  # the safeguard of the 2010 update lets it take 0.34 at a time
+    return max(1, int(gap))
+
+
+class CMAES(PopulationStrategy):
+    """CMA-ES, the covariance matrix adaptation evolution strategy.
+
+    Parameters
+    ----------
+    x0 : (n,) array_like
+        Mean of the first search distribution.
+    sigma0 : float
+        Its standard deviation, in the units of `x0`; about 0.2 to 0.3 of the range where the optimum is expected.
+    popsize : int, optional
+        Offspring per iteration, at least 2; 4 + floor(3 ln n) by default.
+    active : {"weights", "2010", False}
+        How the worse half of the population is used: negative weights (Hansen 2023), the update of IPOP-aCMA-ES
+        (Hansen and Ros 2010), or not at all.
+    constants : {"tutorial", "bbob"}
+        See `parameters`. The 2010 update belongs to "bbob".
+    lazy : {"fast", "reference"}
+        How often C is decomposed, see `decomposition_gap`. "reference" reproduces published evaluation counts;
+        "fast" costs at most some per cent more evaluations and up to ten times fewer decompositions.
+    stop : str, StopRules or mapping, optional
+        Stopping rules; by default the profile "bbob" without its limit of iterations.
+    std_limits : (low, high), optional
+        Limits of the standard deviations sigma sqrt(C_jj) of the coordinates, numbers or (n,) arrays.
+    robust : bool
+        Go on where the rules would stop: an ill-conditioned C is mended, on a plateau sigma grows.
+    ftarget, maxfev, maxiter
+        Stop at a value <= `ftarget`, after so many evaluations, iterations.
+    max_memory : float, optional
+        Bytes; four fifths of the machine's memory by default.
+    rng : None, int, SeedSequence or Generator
+        Source of randomness.
+
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError, ShapeError
+        An argument cannot be used.
+    MemoryLimitError
+        Three n x n matrices do not fit.
+
+    Examples
+    --------
+    >>> import lmcma
+    >>> es = lmcma.CMAES([1.0] * 5, 0.5, rng=1)
+    >>> while not es.stop():
+    ...     x = es.ask()
+    ...     es.tell(x, (x**2).sum(axis=1))
+    >>> bool(es.result().fun < 1e-12)
+    True
+
+    References
+    ----------
+    N. Hansen. The CMA Evolution Strategy: A Tutorial. arXiv:1604.00772, 2023. Algorithm 1 and Table 1.
+    """
+
+    method: ClassVar[str] = "cma"
+
+    def __init__(
+        self,
+        x0: ArrayLike,
+        sigma0: float,
+        *,
+        popsize: int | None = None,
+        active: str | bool = "weights",
+        constants: str = "tutorial",
+        lazy: str = "fast",
+        stop: StopOption = None,
+        std_limits: tuple[ArrayLike, ArrayLike] | None = None,
+        robust: bool = False,
+        ftarget: float | None = None,
+        maxfev: int | None = None,
+        maxiter: int | None = None,
+        max_memory: float | None = None,
+        rng: random.Seed = None,
+    ) -> None:
+        _check_choice("active", active, ("weights", "2010", False))
+        _check_choice("constants", constants, ("tutorial", "bbob"))
+        _check_choice("lazy", lazy, ("fast", "reference"))
+        super().__init__(
+            x0,
+            sigma0,
+            popsize=popsize,
+            rules=stop_rules(stop, default=dataclasses.replace(PROFILES["bbob"], maxiter=None)),
+            ftarget=ftarget,
+            maxfev=maxfev,
+            maxiter=maxiter,
+            max_memory=max_memory,
+            rng=rng,
+        )
+        n, popsize = self._n, self._popsize
+        self.active, self.constants, self.lazy, self.robust = active, constants, lazy, bool(robust)
+        self.params = p = parameters(n, popsize, constants=constants, active=active)
+        self.std_limits = None if std_limits is None else _check_limits(std_limits, n)
+
+        tol = stopping.thresholds(self.rules, n, popsize)
+        self._at = kernels.layout(
+            n, popsize, int(tol[stopping.HISTORY_LENGTH]), int(tol[stopping.EQUAL_WINDOW]), std_limits is not None
+        )
+        self._s = np.zeros(self._at[-1])
+        self._count = np.zeros(kernels.N_COUNT, dtype=np.int64)
+        self._ints = np.zeros(eigh_workspace(n)[1], dtype=np.int32)
+        self._order = np.zeros(2 * popsize, dtype=np.int64)
+        self._long = np.zeros((2, 256))
+        self._z = self._field(kernels.Z).reshape(popsize, n)
+        self._y = self._field(kernels.Y).reshape(popsize, n)
+
+        scalars = self._field(kernels.SCALARS)
+        scalars[kernels.SIGMA] = scalars[kernels.SIGMA0] = self.sigma0
+        scalars[kernels.DRIFT] = 1.0
+        scalars[kernels.C_SIGMA : kernels.MAX_CONDITION + 1] = (
+            *(p.c_sigma, p.d_sigma, p.chi_n, p.mueff, p.c_c, p.c_1, p.c_mu, p.c_m, p.c_minus, 1e14),
+        )
+        self._field(kernels.MEAN)[:] = self.x0
+        self._field(kernels.D_)[:] = self._field(kernels.DIAGONAL)[:] = 1.0
+        for matrix in (kernels.C_, kernels.BT):
+            self._field(matrix)[:: n + 1] = 1.0
+        self._field(kernels.WEIGHTS)[:] = p.weights
+        self._field(kernels.TOL)[:] = tol
+        if self.std_limits is not None:
+            self._field(kernels.STD_MIN)[:], self._field(kernels.STD_MAX)[:] = self.std_limits
+        self._count[kernels.GAP] = decomposition_gap(n, p, lazy)
+        self._count[kernels.MU] = p.mu
+        modes = {"weights": kernels.ACTIVE_WEIGHTS, "2010": kernels.ACTIVE_2010, False: kernels.ACTIVE_NONE}
+        self._count[kernels.ACTIVE] = modes[active]
+        self._count[kernels.ROBUST] = self.robust
+        held = _ONE_BLAS_THREAD_FROM <= n < _ONE_BLAS_THREAD_BELOW
+        self._blas = ThreadpoolController() if held else None
+
+    @staticmethod
+    def memory(n: int, popsize: int) -> float:
+        """Bytes needed: C, B, LAPACK's copy and workspace, three populations."""
+        return 8.0 * (5 * n**2 + 3 * popsize * n + 20 * n)
+
+    # ---------------------------------------------------------------- the state, by name
+
+    def _field(self, k: int) -> FloatArray:
+        return self._s[self._at[k] : self._at[k + 1]]
+
+    @property
+    def mean(self) -> FloatArray:
+        """Mean of the search distribution, (n,); a view."""
+        return self._field(kernels.MEAN)
+
+    @property
+    def sigma(self) -> float:
+        """Step size."""
+        return float(self._s[kernels.SIGMA])
+
+    @property
+    def C(self) -> FloatArray:
+        """Covariance matrix without the factor sigma^2, (n, n); a copy."""
+        lower = np.tril(self._field(kernels.C_).reshape(self._n, self._n))
+        return lower + np.tril(lower, -1).T
+
+    @property
+    def B(self) -> FloatArray:
+        """Eigenvectors of C in columns as of the last decomposition, (n, n); a view."""
+        return self._field(kernels.BT).reshape(self._n, self._n).T
+
+    @property
+    def D(self) -> FloatArray:
+        """Square roots of the eigenvalues of C as of the last decomposition, (n,) ascending; a view."""
+        return self._field(kernels.D_)
+
+    @property
+    def p_sigma(self) -> FloatArray:
+        """Evolution path of the step size, (n,); a view."""
+        return self._field(kernels.P_SIGMA)
+
+    @property
+    def p_c(self) -> FloatArray:
+        """Evolution path of the covariance matrix, (n,); a view."""
+        return self._field(kernels.P_C)
+
+    def snapshot(self) -> Mapping[str, Any]:
+        """The search distribution in numbers, for a recorder; standard deviations are sigma sqrt(C_jj)."""
+        D = self.D
+        return {
+            "nit": self._nit,
+            "best_f": self._best_f,
+            "sigma": self.sigma,
+            "axis_ratio": float(D[-1] / D[0]),
+            "mean": self.mean,
+            "stds": self.sigma * np.sqrt(self._field(kernels.DIAGONAL)),
+        }
+
+    # ---------------------------------------------------------------- one iteration
+
+    def _draw(self) -> None:
+        self._rng.standard_normal(out=self._z)
+
+    def _write(self, out: FloatArray) -> None:
+        with self._one_blas_thread():
+            kernels.sample(self._s, self._at, self._ints, out)
+
+    def _row(self, row: int) -> FloatArray:
+        x: FloatArray = self.mean + self.sigma * self._y[row]
+        return x
+
+    def _update(self, f: FloatArray, own: BoolArray, foreign_x: FloatArray | None, foreign_f: FloatArray | None) -> None:
+        if foreign_x is not None and foreign_f is not None:
+            f, own = self._admit(f, own, foreign_x, foreign_f)
+        if self._count[stopping.LONG] == self._long.shape[1]:
+            self._make_room()
+        with self._one_blas_thread():
+            kernels.update(self._s, self._at, self._count, self._ints, self._order, f, own, self._long)
+
+    def _admit(
+        self, f: FloatArray, own: BoolArray, foreign_x: FloatArray, foreign_f: FloatArray
+    ) -> tuple[FloatArray, BoolArray]:
+        """Put points of the caller's own into the population: in place of edited rows, or of the worst.
+
+        Their steps are clipped to the length c_y = sqrt(n) + 2n / (n + 2) in the isotropic frame, since they may lie
+        anywhere (Hansen, Injecting external solutions into CMA-ES, arXiv:1110.4181, 2011).
+        """
+        n, popsize = self._n, self._popsize
+        y = (foreign_x - self.mean) / self.sigma
+        z = (y @ self.B) / self.D
+        limit = math.sqrt(n) + 2 * n / (n + 2)
+        scale = np.minimum(1.0, limit / np.maximum(np.linalg.norm(z, axis=1), 1e-300))[:, None]
+        y, z = y * scale, z * scale
+
+        edited = np.flatnonzero(~own)
+        k = len(edited)
+        self._y[edited], self._z[edited] = y[:k], z[:k]
+        extra = len(foreign_f) - k
+        if not extra:
+            return f, own
+        values = np.concatenate([f, foreign_f[k:]])
+        ranked = np.lexsort((np.arange(len(values)), values))  # NaN last, ties by row
+        keep = np.sort(ranked[:popsize])
+        rows = [np.concatenate([mine, theirs[k:]])[keep] for mine, theirs in ((self._y, y), (self._z, z))]
+        self._y[:], self._z[:] = rows
+        return values[keep], np.concatenate([own, np.zeros(extra, dtype=np.bool_)])[keep]
+
+    def _make_room(self) -> None:
+        """Drop from the long histories what no rule looks back at, or double them."""
+        count, capacity = int(self._count[stopping.LONG]), self._long.shape[1]
+        needed = stopping.window(self._field(kernels.TOL), int(self._count[stopping.T]) + capacity)
+        if 2 * needed > capacity:
+            self._long = np.concatenate([self._long, np.zeros_like(self._long)], axis=1)
+        else:
+            self._long[:, :needed] = self._long[:, count - needed : count].copy()
+            self._count[stopping.LONG] = needed
+
+    def _stops(self) -> list[Stop]:
+        mask = int(self._count[kernels.MASK])
+        if not mask:
+            return []
+        value, tol = self._field(kernels.VALUE), self._field(kernels.TOL)
+        return [
+            Stop(reason, float(value[k]), float(tol[k])) for k, reason in enumerate(stopping.REASONS) if mask >> k & 1
+        ]
+
+    def _one_blas_thread(self) -> contextlib.AbstractContextManager[Any]:
+        return _NO_LIMIT if self._blas is None else self._blas.limit(limits=1, user_api="blas")
+
+    # ---------------------------------------------------------------- save and restore
+
+    _SAVED: ClassVar[Mapping[str, int]] = {
+        "mean": kernels.MEAN,
+        "p_sigma": kernels.P_SIGMA,
+        "p_c": kernels.P_C,
+        "C": kernels.C_,
+        "Bt": kernels.BT,
+        "D": kernels.D_,
+        "diagonal": kernels.DIAGONAL,
+        "z": kernels.Z,
+        "stop_values": kernels.VALUE,
+        "recent_best": kernels.RING,
+        "flat": kernels.FLAGS,
+    }
+
+    def _state(self) -> State:
+        return {
+            "active": self.active,
+            "constants": self.constants,
+            "lazy": self.lazy,
+            "robust": self.robust,
+            "std_limits": None if self.std_limits is None else np.array(self.std_limits),
+            "rules": dataclasses.asdict(self.rules),
+            "sigma": self.sigma,
+            "drift": float(self._s[kernels.DRIFT]),
+            "counters": self._count.copy(),
+            "long_history": self._long[:, : self._count[stopping.LONG]].copy(),
+            **{name: self._field(k).copy() for name, k in self._SAVED.items()},
+        }
+
+    @classmethod
+    def _blank(cls, state: State) -> Self:
+        from lmcma.termination import StopRules
+
+        limits = state["std_limits"]
+        finite = {k: None if abs(state[k]) == math.inf else state[k] for k in ("ftarget", "maxfev", "maxiter")}
+        return cls(
+            state["x0"],
+            state["sigma0"],
+            popsize=state["popsize"],
+            active=state["active"],
+            constants=state["constants"],
+            lazy=state["lazy"],
+            robust=state["robust"],
+            std_limits=None if limits is None else (limits[0], limits[1]),
+            stop=StopRules(**state["rules"]),
+            max_memory=math.inf,
+            rng=0,
+            **finite,
+        )
+
+    def _set_state(self, state: State) -> None:
+        self._s[kernels.SIGMA], self._s[kernels.DRIFT] = state["sigma"], state["drift"]
+        self._count[:] = state["counters"]
+        for name, k in self._SAVED.items():
+            self._field(k)[:] = np.ravel(state[name])
+        long = np.asarray(state["long_history"], dtype=np.float64)
+        capacity = 256
+        while capacity < long.shape[1]:
+            capacity *= 2
+        self._long = np.zeros((2, capacity))
+        self._long[:, : long.shape[1]] = long
+
+
+_NO_LIMIT = contextlib.nullcontext()
+
+
+def _check_choice(name: str, value: object, known: tuple[object, ...]) -> None:
+    if not any(value is k or (isinstance(k, str) and value == k) for k in known):
+        raise ArgumentError(f"`{name}` must be one of {', '.join(map(repr, known))}; got {value!r}.")
+
+
+def _check_limits(limits: tuple[ArrayLike, ArrayLike], n: int) -> tuple[FloatArray, FloatArray]:
+    try:
+        low, high = (np.broadcast_to(np.asarray(v, dtype=np.float64), (n,)).copy() for v in limits)
+    except (TypeError, ValueError):
+        raise ShapeError(f"`std_limits` must be two numbers or two arrays of shape ({n},); got {limits!r:.80}.") from None
+    if not ((low >= 0) & (low <= high) & (high > 0)).all():
+        raise ArgumentError("`std_limits` must satisfy 0 <= low <= high, high > 0, in every coordinate.")
+    return low, high
+
+
+__all__ = ["CMAES", "CMAParameters", "decomposition_gap", "default_popsize", "parameters"]
