@@ -28,10 +28,10 @@ _LAZY = {
     "methods": "lmcma.registry",
     "minimize": "lmcma.optimize",
 }
-_SUBMODULES = frozenset({"errors", "plotting", "termination"})
+_SUBMODULES = frozenset({"errors", "plotting", "termination", "testfunctions"})
 
 if TYPE_CHECKING:
-    from lmcma import errors, plotting, termination
+    from lmcma import errors, plotting, termination, testfunctions
     from lmcma.optimize import minimize
     from lmcma.record.history import History
     from lmcma.registry import from_state, make, methods
@@ -57,6 +57,7 @@ __all__ = [
     "minimize",
     "plotting",
     "termination",
+    "testfunctions",
 ]
 
 

@@ -10,7 +10,7 @@ import dataclasses
 import enum
 import math
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from lmcma.errors import ArgumentError, ArgumentTypeError, near_miss
 
@@ -231,14 +231,14 @@ def stop_rules(option: StopOption, *, default: StopRules) -> StopRules:
             f"`stop` must be the name of a profile, a StopRules or a mapping of rules; got {option!r}. "
             f"Profiles: {', '.join(PROFILES)}."
         )
-    changes = dict(option)
+    changes: dict[str, Any] = dict(option)
     base = _profile(changes.pop("profile")) if "profile" in changes else default
     fields = {f.name for f in dataclasses.fields(StopRules)}
     for name, value in changes.items():
         if name not in fields:
             raise ArgumentError(f"`stop` has no rule {name!r}; {near_miss(name, fields)}")
         changes[name] = _checked_rule(name, value)
-    return dataclasses.replace(base, **changes)  # type: ignore[arg-type]
+    return dataclasses.replace(base, **changes)
 
 
 def _profile(name: object) -> StopRules:
@@ -247,7 +247,7 @@ def _profile(name: object) -> StopRules:
     return PROFILES[name]
 
 
-def _checked_rule(name: str, value: object) -> object:
+def _checked_rule(name: str, value: Any) -> Any:
     forms = {"maxiter", "equalfunvals", "stagnation"}
     if name.startswith("noeffect"):
         ok = isinstance(value, bool) or value is None
@@ -260,7 +260,11 @@ def _checked_rule(name: str, value: object) -> object:
         ok = isinstance(value, (int, float)) and value >= 0 and name not in forms - {"maxiter"}
     if not ok:
         expected = (
-            "'bbob', 'matlab' or None" if name in forms else "True or False" if name.startswith("no") else "a number >= 0 or None"
+            "'bbob', 'matlab' or None"
+            if name in forms
+            else "True or False"
+            if name.startswith("no")
+            else "a number >= 0 or None"
         )
         raise ArgumentError(f"`stop` rule {name!r} must be {expected}; got {value!r}.")
     return value

@@ -22,3 +22,25 @@ def unchanged_rows(x: FloatArray, kept: FloatArray, stride: int, own: BoolArray)
                 same = False
                 break
     return same
+
+
+@kernel
+def enter_values(values: FloatArray, f: FloatArray, received: BoolArray, best_f: float) -> tuple[int, int, int]:
+    """Enter `values` as those of the first rows of a batch: (row told before, NaNs, row of a new best), -1 for none.
+
+    values : (k,); f, received : (>= k,).  Where a row was told before, nothing is entered.
+    """
+    for row in range(len(values)):
+        if received[row]:
+            return row, 0, -1
+    n_nan, best = 0, -1
+    for row in range(len(values)):
+        v = values[row]
+        f[row] = v
+        received[row] = True
+        if v != v:
+            n_nan += 1
+        elif v < best_f or best_f != best_f:
+            best_f = v
+            best = row
+    return -1, n_nan, best

@@ -202,9 +202,7 @@ def update(
     if count[STALE] >= count[GAP] or clipped:
         failed = decompose(state, at, count, ints)
 
-    mask = stopping.value_rules(
-        f, ranking, tol, value, count, field(state, at, RING), field(state, at, FLAGS), long
-    )
+    mask = stopping.value_rules(f, ranking, tol, value, count, field(state, at, RING), field(state, at, FLAGS), long)
     mask |= stopping.distribution_rules(
         t, mean, s[SIGMA], s[SIGMA0], s[DRIFT], p_c, diagonal, field(state, at, D_), Bt, tol, value
     )
@@ -258,9 +256,7 @@ def _add_rows(state: FloatArray, at: IntArray, ints: IntArray, decay: float, c_1
 
 
 @kernel
-def _active_2010(
-    state: FloatArray, at: IntArray, ranking: IntArray, own: BoolArray, mu: int, n_finite: int
-) -> float:
+def _active_2010(state: FloatArray, at: IntArray, ranking: IntArray, own: BoolArray, mu: int, n_finite: int) -> float:
     """Weights of the negative update of IPOP-aCMA-ES (Hansen & Ros 2010); its rate c_minus, 0 where there is none.
 
     Enters into `omega` the weights of the mu worst candidates, relative to c_mu + c_minus/2: lengths in the
@@ -270,7 +266,6 @@ def _active_2010(
     popsize = at[WEIGHTS + 1] - at[WEIGHTS]
     s = field(state, at, SCALARS)
     z = field(state, at, Z).reshape((popsize, n))
-    y = field(state, at, Y).reshape((popsize, n))
     omega, weights, norm2 = field(state, at, OMEGA), field(state, at, WEIGHTS), field(state, at, NORM2)
     if n_finite < mu or s[C_MINUS] == 0.0:
         return 0.0

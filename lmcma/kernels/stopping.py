@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from lmcma.kernels.compile import kernel
-from lmcma.termination import StopReason, StopRules
+from lmcma.termination import Stop, StopReason, StopRules
 from lmcma.typing import FloatArray, IntArray
 
 # places in `tol`, `value`; 1 << place is the rule's bit
@@ -20,7 +20,16 @@ CONDITIONCOV, NOEFFECTAXIS, NOEFFECTCOOR, NUMERIC, EIGEN_FAILURE, ALL_NAN = rang
 REASONS = tuple(
     StopReason(name)
     for name in (
-        *("tolfun", "tolhistfun", "equalfunvals", "stagnation", "tolx", "tolfacupx", "tolupsigma", "conditioncov"),
+        *(
+            "tolfun",
+            "tolhistfun",
+            "equalfunvals",
+            "stagnation",
+            "tolx",
+            "tolfacupx",
+            "tolupsigma",
+            "conditioncov",
+        ),
         *("noeffectaxis", "noeffectcoor", "numeric", "eigen_failure", "all_nan"),
     )
 )
@@ -71,9 +80,37 @@ def thresholds(rules: StopRules, n: int, popsize: int) -> FloatArray:
     return tol
 
 
+@kernel
 def window(tol: FloatArray, t: int) -> int:
     """Iterations that the stagnation rule looks back at: a fifth of them, within limits."""
     return int(min(MAX_WINDOW, max(tol[STAGNATION_WINDOW], 0.2 * t)))
+
+
+def long_history(values: FloatArray | None = None) -> FloatArray:
+    """An array for the long histories, (2, capacity), that begins with `values`, (2, k)."""
+    k = 0 if values is None else values.shape[1]
+    long = np.zeros((2, 256 * 2 ** max(0, math.ceil(math.log2((k + 1) / 256)))))
+    if values is not None:
+        long[:, :k] = values
+    return long
+
+
+def make_room(long: FloatArray, count: IntArray, tol: FloatArray) -> FloatArray:
+    """The long histories with room for more: without what no rule looks back at, or twice as long."""
+    capacity = long.shape[1]
+    needed = window(tol, int(count[T]) + capacity)
+    if 2 * needed > capacity:
+        return np.concatenate([long, np.zeros_like(long)], axis=1)
+    kept = long[:, count[LONG] - needed : count[LONG]]
+    count[LONG] = needed
+    return np.concatenate([kept, np.zeros((2, capacity - needed))], axis=1)
+
+
+def fired(mask: int, value: FloatArray, tol: FloatArray) -> list[Stop]:
+    """The rules in `mask` as data."""
+    if not mask:
+        return []
+    return [Stop(reason, float(value[k]), float(tol[k])) for k, reason in enumerate(REASONS) if mask >> k & 1]
 
 
 @kernel
@@ -129,7 +166,7 @@ def value_rules(
     long[0, n_long], long[1, n_long] = best, median
     count[LONG] = n_long = n_long + 1
     if tol[STAGNATION] == 0.0 and t >= tol[STAGNATION_FROM] and t % STAGNATION_EVERY == 0:
-        w = int(min(MAX_WINDOW, max(tol[STAGNATION_WINDOW], 0.2 * t)))
+        w = window(tol, t)
         part = max(1, int(tol[STAGNATION_PART] * w))
         gain_best = np.median(long[0, n_long - w : n_long - w + part]) - np.median(long[0, n_long - part : n_long])
         gain_median = np.median(long[1, n_long - w : n_long - w + part]) - np.median(long[1, n_long - part : n_long])

@@ -25,7 +25,7 @@ from lmcma.errors import (
     ShapeError,
     StateError,
 )
-from lmcma.kernels.batch import unchanged_rows
+from lmcma.kernels.batch import enter_values, unchanged_rows
 from lmcma.result import Result
 from lmcma.termination import Stop, StopReason, StopRules
 from lmcma.typing import BoolArray, FloatArray, IntArray, State
@@ -46,7 +46,10 @@ def default_popsize(n: int) -> int:
 def memory_limit(max_memory: float | None) -> float:
     """Bytes a strategy may take: `max_memory`, or four fifths of the machine's memory."""
     if max_memory is not None:
-        return float(max_memory)
+        limit = as_real("max_memory", max_memory)
+        if not limit > 0:
+            raise ArgumentError(f"`max_memory` must be a number of bytes > 0; got {max_memory!r}.")
+        return limit
     try:
         return 0.8 * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # not a POSIX system: nobody to ask
@@ -58,8 +61,10 @@ class PopulationStrategy(ABC):
 
     Parameters
     ----------
-    x0, sigma0, popsize, stop, ftarget, maxfev, maxiter, rng
+    x0, sigma0, popsize, ftarget, maxfev, maxiter, max_memory, rng
         As the strategies document them.
+    stored : int, optional
+        Vectors kept, where the user has a choice; for the estimate of memory.
     rules : StopRules
         The stopping rules, `stop` already applied.
     """
@@ -79,12 +84,13 @@ class PopulationStrategy(ABC):
         maxiter: int | None,
         max_memory: float | None,
         rng: random.Seed,
+        stored: int | None = None,
     ) -> None:
         self.x0 = as_point("x0", x0)
         self.sigma0 = as_positive("sigma0", sigma0)
         self._n = n = len(self.x0)
         self._popsize = default_popsize(n) if popsize is None else as_count("popsize", popsize, 2)
-        self._check_memory(n, self._popsize, max_memory)
+        self._check_memory(self.memory(n, self._popsize, stored), max_memory)
         self.rules = rules
         self.ftarget = -math.inf if ftarget is None else as_real("ftarget", ftarget)
         self.maxfev = math.inf if maxfev is None else as_count("maxfev", maxfev, 1)
@@ -103,15 +109,15 @@ class PopulationStrategy(ABC):
         self._f = np.empty(self._popsize)
         self._received = np.zeros(self._popsize, dtype=np.bool_)
         self._own = np.ones(self._popsize, dtype=np.bool_)  # row as asked, not edited by the caller
-        self._probe: FloatArray | None = None  # what `ask` returned, to notice edited rows
+        self._probe = np.empty((0, 0))  # what `ask` returned, to notice edited rows
         self._foreign: list[tuple[FloatArray, float, int]] = []  # (point, value, row replaced or -1)
 
     # ---------------------------------------------------------------- what a strategy supplies
 
     @staticmethod
     @abstractmethod
-    def memory(n: int, popsize: int) -> float:
-        """Bytes needed in dimension `n`, an estimate."""
+    def memory(n: int, popsize: int, stored: int | None = None) -> float:
+        """Bytes needed in dimension `n`, an estimate; `stored` vectors are kept where the strategy has a choice."""
 
     @property
     @abstractmethod
@@ -132,7 +138,9 @@ class PopulationStrategy(ABC):
         """Write the first rows of the batch drawn last into `out`; may be called again."""
 
     @abstractmethod
-    def _update(self, f: FloatArray, own: BoolArray, foreign_x: FloatArray | None, foreign_f: FloatArray | None) -> None:
+    def _update(
+        self, f: FloatArray, own: BoolArray, foreign_x: FloatArray | None, foreign_f: FloatArray | None
+    ) -> None:
         """Learn from the values `f` of a complete batch.
 
         Rows that are not `own` were replaced by the caller: their points are in `foreign_x`, which lists the
@@ -342,7 +350,8 @@ class PopulationStrategy(ABC):
             )
         if state.get("format") != FORMAT:
             raise StateError(
-                f"`state['format']` must be {FORMAT}; got {state.get('format')!r}. Read it with the version that wrote it."
+                f"`state['format']` must be {FORMAT}; got {state.get('format')!r}. "
+                "Read it with the version that wrote it."
             )
         try:
             es = cls._blank(state)
@@ -365,22 +374,20 @@ class PopulationStrategy(ABC):
                 f"`f` must have at most {self._asked} values, one per row asked; got {k}. "
                 "Mark points of your own with `ids=-1`."
             )
-        if self._received[:k].any():
+        told, n_nan, best = enter_values(values, self._f, self._received, self._best_f)
+        if told >= 0:
             raise ProtocolError(
-                f"`ids`: row {int(np.argmax(self._received[:k]))} was told before. "
-                "When telling a batch in parts, give `ids`, the rows of the batch."
+                f"`ids`: row {told} was told before. When telling a batch in parts, give `ids`, the rows of the batch."
             )
-        self._f[:k] = values
-        self._received[:k] = True
         self._missing -= k
-        self._tally(values)
-        kept = self._probe
-        if points is None or kept is None or unchanged_rows(points, kept, self._stride, self._own):
-            self._note_best(values, None, np.arange(k) if self._any_better(values) else None)
-            return
-        for row in np.flatnonzero(~self._own[:k]):
-            self._foreign.append((points[row].copy(), float(values[row]), int(row)))
-        self._note_best(values, points, None)
+        self._nfev += k
+        self._nfail += n_nan
+        if points is not None and not unchanged_rows(points, self._probe, self._stride, self._own):
+            for row in np.flatnonzero(~self._own[:k]):
+                self._foreign.append((points[row].copy(), float(values[row]), int(row)))
+        if best >= 0:
+            self._best_f = float(values[best])
+            self._best_x = self._row(best) if points is None else points[best].copy()
 
     def _take_by_id(self, points: FloatArray | None, values: FloatArray, ids: Any) -> None:
         rows = self._as_ids(ids, len(values))
@@ -393,22 +400,19 @@ class PopulationStrategy(ABC):
         self._f[mine] = values[own]
         self._received[mine] = True
         self._missing -= len(mine)
-        self._tally(values)
-        for k in np.flatnonzero(~own):
-            assert points is not None
-            self._foreign.append((points[k].copy(), float(values[k]), -1))
-        if own.all():
-            self._note_best(values, None, rows)
-        else:
-            self._note_best(values[own], None, mine)
-            assert points is not None
-            self._note_best(values[~own], points[~own], None)
+        self._nfev += len(values)
+        self._nfail += int(np.isnan(values).sum())
+        for k, value in enumerate(values.tolist()):
+            if rows[k] < 0 and points is not None:
+                self._foreign.append((points[k].copy(), value, -1))
+            if value < self._best_f or (math.isnan(self._best_f) and not math.isnan(value)):
+                self._best_f = value
+                self._best_x = self._row(int(rows[k])) if points is None or own[k] else points[k].copy()
 
     def _finish_batch(self) -> None:
         f = self._f[: self._asked]
         complete = self._asked == self._popsize  # a batch cut short by the budget teaches nothing
         self._asked = 0
-        self._probe = None
         if not complete:
             return
         self._nit += 1
@@ -421,22 +425,6 @@ class PopulationStrategy(ABC):
         values = np.array([e[1] for e in replaced + extra])
         self._foreign.clear()
         self._update(f, self._own, points, values)
-
-    def _tally(self, values: FloatArray) -> None:
-        self._nfev += len(values)
-        self._nfail += int(np.count_nonzero(values != values))
-
-    def _any_better(self, values: FloatArray) -> bool:
-        best = self._best_f
-        return bool((values < best).any()) if best == best else bool((values == values).any())
-
-    def _note_best(self, values: FloatArray, points: FloatArray | None, rows: IntArray | None) -> None:
-        """Keep the best point; `points` where the caller gave them, else `rows` of the batch."""
-        if (points is None and rows is None) or not len(values) or not self._any_better(values):
-            return
-        k = int(np.nanargmin(values))
-        self._best_f = float(values[k])
-        self._best_x = points[k].copy() if points is not None else self._row(int(rows[k]))  # type: ignore[index]
 
     def _row(self, row: int) -> FloatArray:
         """One row of the batch that is out."""
@@ -456,13 +444,13 @@ class PopulationStrategy(ABC):
     def _stride(self) -> int:
         return -(-self._n // _PROBED_COLUMNS)
 
-    def _check_memory(self, n: int, popsize: int, max_memory: float | None) -> None:
-        need, limit = self.memory(n, popsize), memory_limit(max_memory)
+    def _check_memory(self, need: float, max_memory: float | None) -> None:
+        limit = memory_limit(max_memory)
         if need > limit:
             gib = 2.0**30
             remedy = "raise `max_memory`" if self.method == "lm-cma" else "use method='lm-cma' or raise `max_memory`"
             raise MemoryLimitError(
-                f"method={self.method!r} needs {need / gib:.3g} GiB for n={n}, popsize={popsize}; "
+                f"method={self.method!r} needs {need / gib:.3g} GiB for n={self._n}, popsize={self._popsize}; "
                 f"the limit is {limit / gib:.3g} GiB. Please {remedy}."
             )
 
@@ -488,7 +476,9 @@ class PopulationStrategy(ABC):
         try:
             points = np.ascontiguousarray(x, dtype=np.float64)
         except (TypeError, ValueError):
-            raise ArgumentTypeError(f"`x` must be an array of numbers of shape ({k}, {self._n}); got {x!r:.80}.") from None
+            raise ArgumentTypeError(
+                f"`x` must be an array of numbers of shape ({k}, {self._n}); got {x!r:.80}."
+            ) from None
         if points.shape != (k, self._n):
             raise ShapeError(
                 f"`x` must have shape ({k}, {self._n}), one row per value of `f`; got {points.shape}. "
@@ -502,14 +492,21 @@ class PopulationStrategy(ABC):
             raise ShapeError(f"`ids` must be {k} integers, one per value of `f`; got shape {rows.shape}, {rows.dtype}.")
         if ((rows < -1) | (rows >= self._asked)).any():
             raise ArgumentError(
-                f"`ids` must be rows of the batch, 0 to {self._asked - 1}, or -1 for points of your own; got {rows.tolist()}."
+                f"`ids` must be rows of the batch, 0 to {self._asked - 1}, or -1 for points of your own; "
+                f"got {rows.tolist()}."
             )
         return rows.astype(np.int64)
 
     @classmethod
+    @abstractmethod
     def _blank(cls, state: State) -> Self:
         """A new strategy with the options of `state`."""
-        raise NotImplementedError
+
+    @staticmethod
+    def _limits_of(state: State) -> dict[str, Any]:
+        """The constructor's arguments that all strategies share, apart from start and rules."""
+        limits = {k: None if abs(state[k]) == math.inf else state[k] for k in ("ftarget", "maxfev", "maxiter")}
+        return {"popsize": state["popsize"], "max_memory": math.inf, "rng": 0, **limits}
 
     def _set_base_state(self, state: State) -> None:
         self._nfev, self._nit, self._nfail = int(state["nfev"]), int(state["nit"]), int(state["nfail"])
@@ -543,7 +540,8 @@ def as_point(name: str, x: ArrayLike) -> FloatArray:
     bad = np.flatnonzero(~np.isfinite(point))
     if len(bad):
         raise ArgumentError(
-            f"`{name}` must be finite; got {point[bad[0]]} at index {bad[0]}. Start from a point where f can be evaluated."
+            f"`{name}` must be finite; got {point[bad[0]]} at index {bad[0]}. "
+            "Start from a point where f can be evaluated."
         )
     return point
 

@@ -17,15 +17,15 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from threadpoolctl import ThreadpoolController
 
 from lmcma import random
 from lmcma.errors import ArgumentError, ShapeError
 from lmcma.kernels import covariance as kernels
 from lmcma.kernels import stopping
+from lmcma.kernels.blas_threads import OneBlasThread
 from lmcma.kernels.linalg import eigh_workspace
 from lmcma.strategies.base import PopulationStrategy, default_popsize
-from lmcma.termination import PROFILES, Stop, StopOption, stop_rules
+from lmcma.termination import PROFILES, Stop, StopOption, StopRules, stop_rules
 from lmcma.typing import BoolArray, FloatArray, State
 
 # From this dimension on BLAS is held to one thread around each call, below it never takes more; from the second on
@@ -61,6 +61,7 @@ def parameters(n: int, popsize: int, *, constants: str = "tutorial", active: str
     Parameters
     ----------
     n, popsize : int
+        Dimension and population size.
     constants : {"tutorial", "bbob"}
         "tutorial": Hansen 2023, Table 1. "bbob": the programs of 2009 to 2012 (weights ln(mu + 1/2) - ln i, c_sigma
         with + 3, c_mu without the later 1/4 and reduced for tiny populations).
@@ -100,7 +101,18 @@ def parameters(n: int, popsize: int, *, constants: str = "tutorial", active: str
         alpha = max(0.0, min(bounds))
         weights[mu:] = alpha * minus / abs(minus.sum())  # (53)
     return CMAParameters(
-        mu, weights, mueff, mueff_minus, c_1, c_mu, c_c, c_sigma, d_sigma, chi_n, alpha, c_minus if active == "2010" else 0.0
+        mu,
+        weights,
+        mueff,
+        mueff_minus,
+        c_1,
+        c_mu,
+        c_c,
+        c_sigma,
+        d_sigma,
+        chi_n,
+        alpha,
+        c_minus if active == "2010" else 0.0,
     )
 
 
@@ -216,13 +228,17 @@ class CMAES(PopulationStrategy):
 
         tol = stopping.thresholds(self.rules, n, popsize)
         self._at = kernels.layout(
-            n, popsize, int(tol[stopping.HISTORY_LENGTH]), int(tol[stopping.EQUAL_WINDOW]), std_limits is not None
+            n,
+            popsize,
+            int(tol[stopping.HISTORY_LENGTH]),
+            int(tol[stopping.EQUAL_WINDOW]),
+            std_limits is not None,
         )
         self._s = np.zeros(self._at[-1])
         self._count = np.zeros(kernels.N_COUNT, dtype=np.int64)
         self._ints = np.zeros(eigh_workspace(n)[1], dtype=np.int32)
         self._order = np.zeros(2 * popsize, dtype=np.int64)
-        self._long = np.zeros((2, 256))
+        self._long = stopping.long_history()
         self._z = self._field(kernels.Z).reshape(popsize, n)
         self._y = self._field(kernels.Y).reshape(popsize, n)
 
@@ -246,10 +262,10 @@ class CMAES(PopulationStrategy):
         self._count[kernels.ACTIVE] = modes[active]
         self._count[kernels.ROBUST] = self.robust
         held = _ONE_BLAS_THREAD_FROM <= n < _ONE_BLAS_THREAD_BELOW
-        self._blas = ThreadpoolController() if held else None
+        self._blas: contextlib.AbstractContextManager[None] = OneBlasThread() if held else contextlib.nullcontext()
 
     @staticmethod
-    def memory(n: int, popsize: int) -> float:
+    def memory(n: int, popsize: int, stored: int | None = None) -> float:
         """Bytes needed: C, B, LAPACK's copy and workspace, three populations."""
         return 8.0 * (5 * n**2 + 3 * popsize * n + 20 * n)
 
@@ -312,19 +328,21 @@ class CMAES(PopulationStrategy):
         self._rng.standard_normal(out=self._z)
 
     def _write(self, out: FloatArray) -> None:
-        with self._one_blas_thread():
+        with self._blas:
             kernels.sample(self._s, self._at, self._ints, out)
 
     def _row(self, row: int) -> FloatArray:
         x: FloatArray = self.mean + self.sigma * self._y[row]
         return x
 
-    def _update(self, f: FloatArray, own: BoolArray, foreign_x: FloatArray | None, foreign_f: FloatArray | None) -> None:
+    def _update(
+        self, f: FloatArray, own: BoolArray, foreign_x: FloatArray | None, foreign_f: FloatArray | None
+    ) -> None:
         if foreign_x is not None and foreign_f is not None:
             f, own = self._admit(f, own, foreign_x, foreign_f)
         if self._count[stopping.LONG] == self._long.shape[1]:
-            self._make_room()
-        with self._one_blas_thread():
+            self._long = stopping.make_room(self._long, self._count, self._field(kernels.TOL))
+        with self._blas:
             kernels.update(self._s, self._at, self._count, self._ints, self._order, f, own, self._long)
 
     def _admit(
@@ -355,27 +373,8 @@ class CMAES(PopulationStrategy):
         self._y[:], self._z[:] = rows
         return values[keep], np.concatenate([own, np.zeros(extra, dtype=np.bool_)])[keep]
 
-    def _make_room(self) -> None:
-        """Drop from the long histories what no rule looks back at, or double them."""
-        count, capacity = int(self._count[stopping.LONG]), self._long.shape[1]
-        needed = stopping.window(self._field(kernels.TOL), int(self._count[stopping.T]) + capacity)
-        if 2 * needed > capacity:
-            self._long = np.concatenate([self._long, np.zeros_like(self._long)], axis=1)
-        else:
-            self._long[:, :needed] = self._long[:, count - needed : count].copy()
-            self._count[stopping.LONG] = needed
-
     def _stops(self) -> list[Stop]:
-        mask = int(self._count[kernels.MASK])
-        if not mask:
-            return []
-        value, tol = self._field(kernels.VALUE), self._field(kernels.TOL)
-        return [
-            Stop(reason, float(value[k]), float(tol[k])) for k, reason in enumerate(stopping.REASONS) if mask >> k & 1
-        ]
-
-    def _one_blas_thread(self) -> contextlib.AbstractContextManager[Any]:
-        return _NO_LIMIT if self._blas is None else self._blas.limit(limits=1, user_api="blas")
+        return stopping.fired(int(self._count[kernels.MASK]), self._field(kernels.VALUE), self._field(kernels.TOL))
 
     # ---------------------------------------------------------------- save and restore
 
@@ -410,23 +409,17 @@ class CMAES(PopulationStrategy):
 
     @classmethod
     def _blank(cls, state: State) -> Self:
-        from lmcma.termination import StopRules
-
         limits = state["std_limits"]
-        finite = {k: None if abs(state[k]) == math.inf else state[k] for k in ("ftarget", "maxfev", "maxiter")}
         return cls(
             state["x0"],
             state["sigma0"],
-            popsize=state["popsize"],
             active=state["active"],
             constants=state["constants"],
             lazy=state["lazy"],
             robust=state["robust"],
             std_limits=None if limits is None else (limits[0], limits[1]),
             stop=StopRules(**state["rules"]),
-            max_memory=math.inf,
-            rng=0,
-            **finite,
+            **cls._limits_of(state),
         )
 
     def _set_state(self, state: State) -> None:
@@ -434,15 +427,7 @@ class CMAES(PopulationStrategy):
         self._count[:] = state["counters"]
         for name, k in self._SAVED.items():
             self._field(k)[:] = np.ravel(state[name])
-        long = np.asarray(state["long_history"], dtype=np.float64)
-        capacity = 256
-        while capacity < long.shape[1]:
-            capacity *= 2
-        self._long = np.zeros((2, capacity))
-        self._long[:, : long.shape[1]] = long
-
-
-_NO_LIMIT = contextlib.nullcontext()
+        self._long = stopping.long_history(state["long_history"])
 
 
 def _check_choice(name: str, value: object, known: tuple[object, ...]) -> None:
@@ -454,7 +439,9 @@ def _check_limits(limits: tuple[ArrayLike, ArrayLike], n: int) -> tuple[FloatArr
     try:
         low, high = (np.broadcast_to(np.asarray(v, dtype=np.float64), (n,)).copy() for v in limits)
     except (TypeError, ValueError):
-        raise ShapeError(f"`std_limits` must be two numbers or two arrays of shape ({n},); got {limits!r:.80}.") from None
+        raise ShapeError(
+            f"`std_limits` must be two numbers or two arrays of shape ({n},); got {limits!r:.80}."
+        ) from None
     if not ((low >= 0) & (low <= high) & (high > 0)).all():
         raise ArgumentError("`std_limits` must satisfy 0 <= low <= high, high > 0, in every coordinate.")
     return low, high

@@ -1,0 +1,482 @@
+"""LM-CMA: limited-memory CMA-ES for large n, the version of 2017.
+
+References
+----------
+I. Loshchilov. LM-CMA: An Alternative to L-BFGS for Large-Scale Black-Box Optimization. Evolutionary Computation
+25(1), 2017.
+I. Loshchilov. A computationally efficient limited memory CMA-ES for large scale optimization. GECCO 2014.
+O. Krause: correction of the 2014 program, which recomputes the stored inverse vectors after a replacement.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from lmcma import random
+from lmcma.errors import ArgumentError
+from lmcma.kernels import limited_memory as kernels
+from lmcma.kernels import stopping
+from lmcma.kernels.blas_threads import OneBlasThread
+from lmcma.kernels.ranking import assign_weights, count_finite, rank
+from lmcma.strategies.base import PopulationStrategy, as_count, default_popsize
+from lmcma.termination import PROFILES, Stop, StopOption, StopRules, stop_rules
+from lmcma.typing import BoolArray, FloatArray, State
+
+_ONE_BLAS_THREAD_FROM = 10_000  # below, dot products take no more than one by themselves
+_SNAPSHOT_COORDINATES = 4096
+
+
+@dataclasses.dataclass(frozen=True)
+class LMCMAParameters:
+    """Constants of LM-CMA as functions of the dimension and the population size."""
+
+    mu: int
+    weights: FloatArray  # (popsize,), 0 beyond mu
+    mueff: float
+    memory: int  # m, stored paths
+    c_1: float
+    c_c: float
+    target_gap: int  # N_steps, generations between stored paths
+    period: int  # T, generations between insertions
+    c_sigma: float = 0.3
+    d_sigma: float = 1.0
+    z_star: float = 0.3  # target success
+    m_sigma: float = 4.0  # scale of the random number of paths a candidate uses
+    m_sigma_first: float = 40.0  # the same for the first of a generation
+
+
+def parameters(n: int, popsize: int, memory: int | None = None) -> LMCMAParameters:
+    """Default constants of 2017.
+
+    Examples
+    --------
+    >>> p = parameters(128, 18)
+    >>> p.memory, p.period, round(p.c_1, 6), round(p.mueff, 4)
+    (18, 4, 0.020577, 5.3913)
+    """
+    mu = popsize // 2
+    raw = np.where(np.arange(popsize) < mu, math.log(mu + 0.5) - np.log(np.arange(1, popsize + 1)), 0.0)
+    weights = raw / raw.sum()
+    return LMCMAParameters(
+        mu=mu,
+        weights=weights,
+        mueff=1 / (weights**2).sum(),
+        memory=default_popsize(n) if memory is None else memory,
+        c_1=1 / (10 * math.log(n + 1)),
+        c_c=0.5 / math.sqrt(n),
+        target_gap=n,
+        period=max(1, int(math.log(n))),
+    )
+
+
+def population_success(f: FloatArray, f_previous: FloatArray) -> float:
+    """How much better this generation is than the last, by ranks: in [-1, 1], 0 for equally good ones.
+
+    Both are ranked together, this generation first on ties; the difference of the mean ranks over the mean size.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> float(population_success(np.array([1.0, 2.0, 3.0]), np.array([4.0, 5.0, 6.0])))
+    1.0
+    """
+    both = np.concatenate([f, f_previous])
+    order, work = np.empty(len(both), dtype=np.int64), np.empty(len(both), dtype=np.int64)
+    rank(both, order, work)
+    ranks = np.empty(len(both))
+    ranks[order] = np.arange(len(both))
+    k = len(f)
+    return float((ranks[k:].mean() - ranks[:k].mean()) / (len(both) / 2))
+
+
+class LMCMA(PopulationStrategy):
+    """LM-CMA, the limited-memory covariance matrix adaptation evolution strategy of 2017.
+
+    Stores m = 4 + floor(3 ln n) evolution paths instead of a matrix; a candidate costs O(n) time, the strategy
+    O(n log n) memory.
+
+    Parameters
+    ----------
+    x0 : (n,) array_like
+        Mean of the first search distribution.
+    sigma0 : float
+        Its standard deviation, in the units of `x0`; about 0.2 to 0.3 of the range where the optimum is expected.
+    popsize : int, optional
+        Offspring per iteration, at least 2; 4 + floor(3 ln n) by default.
+    memory : int, optional
+        Stored paths m; 4 + floor(3 ln n) by default. More help on functions with many different axes.
+    noise : {"rademacher", "gaussian"}
+        Law of the base vectors: random signs, as published, or normal numbers (rotationally invariant, slower).
+    mirrored : bool
+        Candidates in pairs mean + step, mean - step.
+    stop : str, StopRules or mapping, optional
+        Stopping rules; by default the profile "bbob" without its limit of iterations. Rules on the eigenvalues of
+        C do not apply; "tolx" and the like are tested every ceil(n / popsize) iterations.
+    ftarget, maxfev, maxiter
+        Stop at a value <= `ftarget`, after so many evaluations, iterations.
+    max_memory : float, optional
+        Bytes; four fifths of the machine's memory by default.
+    rng : None, int, SeedSequence or Generator
+        Source of randomness.
+
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError, ShapeError
+        An argument cannot be used.
+    MemoryLimitError
+        2 m + popsize vectors do not fit.
+
+    Examples
+    --------
+    >>> import lmcma
+    >>> es = lmcma.LMCMA([1.0] * 200, 0.5, rng=1, ftarget=1e-6)
+    >>> while not es.stop():
+    ...     x = es.ask()
+    ...     es.tell(x, (x**2).sum(axis=1))
+    >>> es.stop().reason == "ftarget"
+    True
+
+    References
+    ----------
+    I. Loshchilov. LM-CMA: An Alternative to L-BFGS for Large-Scale Black-Box Optimization. Evolutionary Computation
+    25(1), 2017. Algorithms 1 to 7.
+    """
+
+    method: ClassVar[str] = "lm-cma"
+
+    def __init__(
+        self,
+        x0: ArrayLike,
+        sigma0: float,
+        *,
+        popsize: int | None = None,
+        memory: int | None = None,
+        noise: str = "rademacher",
+        mirrored: bool = True,
+        stop: StopOption = None,
+        ftarget: float | None = None,
+        maxfev: int | None = None,
+        maxiter: int | None = None,
+        max_memory: float | None = None,
+        rng: random.Seed = None,
+    ) -> None:
+        if noise not in ("rademacher", "gaussian"):
+            raise ArgumentError(f"`noise` must be 'rademacher' or 'gaussian'; got {noise!r}.")
+        if memory is not None:
+            memory = as_count("memory", memory, 1)
+        super().__init__(
+            x0,
+            sigma0,
+            popsize=popsize,
+            rules=stop_rules(stop, default=dataclasses.replace(PROFILES["bbob"], maxiter=None)),
+            ftarget=ftarget,
+            maxfev=maxfev,
+            maxiter=maxiter,
+            max_memory=max_memory,
+            rng=rng,
+            stored=memory,
+        )
+        n, popsize = self._n, self._popsize
+        self.noise, self.mirrored = noise, bool(mirrored)
+        self.params = p = parameters(n, popsize, memory)
+        bases = -(-popsize // 2) if mirrored else popsize
+
+        self._mean = self.x0.copy()
+        self._sigma = self.sigma0
+        self._s = 0.0  # accumulated success
+        self._p_c = np.zeros(n)
+        self._stored = 0  # k, paths stored so far
+        self._P = np.empty((p.memory, n))
+        self._V = np.empty((p.memory, n))
+        self._b = np.zeros(p.memory)
+        self._d = np.zeros(p.memory)
+        self._ages = np.zeros(p.memory, dtype=np.int64)
+        self._f_previous: FloatArray | None = None
+
+        # the batch that is out: base vectors, paths used, weights of path and base vector in each step
+        self._signs = np.zeros((bases, -(-n // 64)), dtype=np.uint64)
+        self._gauss = np.zeros((bases, n if noise == "gaussian" else 0))
+        self._used = np.zeros(bases, dtype=np.int64)
+        self._Q = np.zeros((bases, p.memory))
+        self._alpha = np.ones(bases)
+
+        self._tol = stopping.thresholds(self.rules, n, popsize)
+        self._value = np.zeros(stopping.N_TOL)
+        self._ring = np.zeros(int(self._tol[stopping.HISTORY_LENGTH]))
+        self._flags = np.zeros(int(self._tol[stopping.EQUAL_WINDOW]))
+        self._counters = np.zeros(stopping.N_COUNT, dtype=np.int64)
+        self._long = stopping.long_history()
+        self._nan_in_row = 0
+        self._mask = 0
+        self._order = np.zeros(2 * popsize, dtype=np.int64)
+        self._z = np.empty(n)
+        self._delta = np.empty(n)
+        self._blas: contextlib.AbstractContextManager[None] = (
+            OneBlasThread() if n >= _ONE_BLAS_THREAD_FROM else contextlib.nullcontext()
+        )
+
+    @staticmethod
+    def memory(n: int, popsize: int, stored: int | None = None) -> float:
+        """Bytes needed: stored paths and their companions, one population, a few vectors."""
+        return 8.0 * n * (2 * (stored or default_popsize(n)) + popsize + 8)
+
+    @property
+    def mean(self) -> FloatArray:
+        """Mean of the search distribution, (n,); a view."""
+        return self._mean
+
+    @property
+    def sigma(self) -> float:
+        """Step size."""
+        return float(self._sigma)
+
+    @property
+    def p_c(self) -> FloatArray:
+        """Evolution path, (n,); a view."""
+        return self._p_c
+
+    @property
+    def paths(self) -> FloatArray:
+        """Stored evolution paths, the oldest first, (k, n) with k <= m; a view."""
+        return self._P[: self._stored]
+
+    def snapshot(self) -> Mapping[str, Any]:
+        """The search distribution in numbers, for a recorder.
+
+        Standard deviations are those of the factor that all stored paths make, of the first 4096 coordinates; the
+        axis ratio is NaN where there are more.
+        """
+        k, c_1 = self._stored, self.params.c_1
+        diagonal = np.empty(min(self._n, _SNAPSHOT_COORDINATES))
+        kernels.factor_diagonal(self._P, k, c_1, diagonal)
+        ratio = math.nan
+        if self._n <= _SNAPSHOT_COORDINATES:
+            # C = a^2k I + R^T R: its largest eigenvalue from the small matrix R R^T
+            a2 = 1 - c_1
+            rows = self._P[:k] * np.sqrt(c_1 * a2 ** np.arange(k - 1, -1, -1.0))[:, None]
+            gram = np.linalg.eigvalsh(rows @ rows.T) if k else np.zeros(1)
+            low = a2**k + (gram[0] if k >= self._n else 0.0)
+            ratio = float(np.sqrt((a2**k + gram[-1]) / low))
+        return {
+            "nit": self._nit,
+            "best_f": self._best_f,
+            "sigma": self.sigma,
+            "axis_ratio": ratio,
+            "mean": self._mean,
+            "stds": self._sigma * np.sqrt(diagonal),
+        }
+
+    # ---------------------------------------------------------------- one generation
+
+    def _draw(self) -> None:
+        p = self.params
+        if self.noise == "gaussian":
+            self._rng.standard_normal(out=self._gauss)
+        else:
+            self._signs[:] = self._rng.integers(0, 2**64, self._signs.shape, dtype=np.uint64)
+        r = p.m_sigma * np.abs(self._rng.standard_normal(len(self._used)))
+        r[0] *= p.m_sigma_first / p.m_sigma
+        np.minimum(self._stored, np.ceil(r), out=self._used, casting="unsafe")
+
+    def _write(self, out: FloatArray) -> None:
+        self._write_from(0, out)
+
+    def _write_from(self, first: int, out: FloatArray) -> None:
+        with self._blas:
+            kernels.write_candidates(
+                *(
+                    self._mean,
+                    self._sigma,
+                    self._signs,
+                    self._gauss,
+                    self.mirrored,
+                    self._P,
+                    self._V,
+                    self._b,
+                ),
+                *(self._stored, self._used, self.params.c_1, self._z, self._Q, self._alpha, first, out),
+            )
+
+    def _row(self, row: int) -> FloatArray:
+        x = np.empty((1, self._n))
+        self._write_from(row, x)
+        return x[0]
+
+    def _update(
+        self, f: FloatArray, own: BoolArray, foreign_x: FloatArray | None, foreign_f: FloatArray | None
+    ) -> None:
+        p = self.params
+        g = int(self._counters[stopping.T])
+        if foreign_f is not None:
+            values = np.concatenate([f, foreign_f[np.count_nonzero(~own) :]])
+        else:
+            values = f
+        order = np.empty(len(values), dtype=np.int64)
+        rank(values, order, np.empty_like(order))
+        n_finite = count_finite(values)
+        if n_finite == 0:
+            self._nan_in_row += 1
+            self._value[stopping.ALL_NAN] = self._nan_in_row
+            self._mask = (1 << stopping.ALL_NAN) if self._nan_in_row >= self._tol[stopping.ALL_NAN] else 0
+            return
+        self._nan_in_row = 0
+        weights = np.zeros(len(values))
+        weights[: len(f)] = p.weights
+        omega = np.empty(len(values))
+        assign_weights(order, weights, p.mu, n_finite, np.ones(len(values), dtype=np.bool_), omega)
+
+        # mean and path
+        delta = self._mean_step(omega, own, foreign_x)
+        self._mean += self._sigma * delta
+        self._p_c *= 1 - p.c_c
+        self._p_c += math.sqrt(p.c_c * (2 - p.c_c) * p.mueff) * delta
+        if g % p.period == 0:
+            self._insert(g)
+
+        # population success rule; points of the caller's own have no part in it
+        mine = f if own.all() else f[own]
+        if self._f_previous is not None and len(mine) and len(self._f_previous):
+            z_psr = population_success(mine, self._f_previous) - p.z_star
+            self._s = (1 - p.c_sigma) * self._s + p.c_sigma * z_psr
+            self._sigma *= math.exp(self._s / p.d_sigma)
+        self._f_previous = mine.copy()
+        self._test_rules(values, order)
+
+    def _mean_step(self, omega: FloatArray, own: BoolArray, foreign_x: FloatArray | None) -> FloatArray:
+        """Weighted mean of the selected steps, in units of sigma."""
+        popsize = self._popsize
+        mine = np.where(own, omega[:popsize], 0.0)
+        if self.mirrored:
+            if popsize % 2:
+                mine = np.append(mine, 0.0)
+            mine = mine[0::2] - mine[1::2]
+        kernels.mean_step(
+            self._signs,
+            self._gauss,
+            mine,
+            self._Q,
+            self._alpha,
+            self._P[: self._stored],
+            self._z,
+            self._delta,
+        )
+        if foreign_x is not None:
+            theirs = np.concatenate([omega[:popsize][~own], omega[popsize:]])
+            self._delta += theirs @ ((foreign_x - self._mean) / self._sigma)
+        return self._delta
+
+    def _insert(self, g: int) -> None:
+        """Store the path of generation g; where all places are taken, one makes room."""
+        p = self.params
+        first = self._stored
+        if self._stored == p.memory:
+            first = kernels.replaced(self._ages, self._stored, p.target_gap)
+            kernels.drop_row(self._P, self._V, self._b, self._d, self._ages, first, self._stored)
+            self._stored -= 1
+        self._P[self._stored] = self._p_c
+        self._ages[self._stored] = g
+        self._stored += 1
+        self._refresh(first)
+
+    def _refresh(self, first: int) -> None:
+        with self._blas:
+            kernels.refresh(self._P, self._V, self._b, self._d, first, self._stored, self.params.c_1)
+
+    # ---------------------------------------------------------------- stopping
+
+    def _test_rules(self, f: FloatArray, order: Any) -> None:
+        if self._counters[stopping.LONG] == self._long.shape[1]:
+            self._long = stopping.make_room(self._long, self._counters, self._tol)
+        mask = stopping.value_rules(
+            f, order, self._tol, self._value, self._counters, self._ring, self._flags, self._long
+        )
+        if self._counters[stopping.T] % -(-self._n // self._popsize) == 0:
+            diagonal = np.empty(self._n)
+            kernels.factor_diagonal(self._P, self._stored, self.params.c_1, diagonal)
+            mask |= self._test_deviations(np.sqrt(diagonal))
+        reach = float(np.abs(self._mean).max()) + 1e3 * self._n * self._sigma * (1 + float(np.abs(self._p_c).max()))
+        self._value[stopping.NUMERIC] = reach
+        if not reach < self._tol[stopping.NUMERIC]:
+            mask |= 1 << stopping.NUMERIC
+        self._mask = int(mask)
+
+    def _test_deviations(self, roots: FloatArray) -> int:
+        tol, value, mask = self._tol, self._value, 0
+        widest = float(roots.max())
+        value[stopping.TOLX] = value[stopping.TOLFACUPX] = self._sigma * widest / self.sigma0
+        value[stopping.TOLUPSIGMA] = self._sigma / self.sigma0 / widest
+        still = np.flatnonzero(self._mean + 0.2 * self._sigma * roots == self._mean)
+        value[stopping.NOEFFECTCOOR] = still[0] if len(still) else -1
+        if value[stopping.TOLX] < tol[stopping.TOLX]:
+            mask |= 1 << stopping.TOLX
+        if value[stopping.TOLFACUPX] > tol[stopping.TOLFACUPX]:
+            mask |= 1 << stopping.TOLFACUPX
+        if value[stopping.TOLUPSIGMA] > tol[stopping.TOLUPSIGMA]:
+            mask |= 1 << stopping.TOLUPSIGMA
+        if value[stopping.NOEFFECTCOOR] >= tol[stopping.NOEFFECTCOOR]:
+            mask |= 1 << stopping.NOEFFECTCOOR
+        return mask
+
+    def _stops(self) -> list[Stop]:
+        return stopping.fired(self._mask, self._value, self._tol)
+
+    # ---------------------------------------------------------------- save and restore
+
+    def _state(self) -> State:
+        k = self._stored
+        return {
+            "memory": self.params.memory,
+            "noise": self.noise,
+            "mirrored": self.mirrored,
+            "rules": dataclasses.asdict(self.rules),
+            "mean": self._mean.copy(),
+            "sigma": self._sigma,
+            "s": self._s,
+            "p_c": self._p_c.copy(),
+            "P": self._P[:k].copy(),
+            "ages": self._ages[:k].copy(),
+            "f_previous": None if self._f_previous is None else self._f_previous.copy(),
+            "signs": self._signs.copy(),
+            "gauss": self._gauss.copy(),
+            "used": self._used.copy(),
+            "counters": self._counters.copy(),
+            "stop_values": self._value.copy(),
+            "mask": self._mask,
+            "nan_in_row": self._nan_in_row,
+            "recent_best": self._ring.copy(),
+            "flat": self._flags.copy(),
+            "long_history": self._long[:, : self._counters[stopping.LONG]].copy(),
+        }
+
+    @classmethod
+    def _blank(cls, state: State) -> Self:
+        return cls(
+            state["x0"],
+            state["sigma0"],
+            memory=state["memory"],
+            noise=state["noise"],
+            mirrored=state["mirrored"],
+            stop=StopRules(**state["rules"]),
+            **cls._limits_of(state),
+        )
+
+    def _set_state(self, state: State) -> None:
+        self._mean[:], self._p_c[:] = state["mean"], state["p_c"]
+        self._sigma, self._s = float(state["sigma"]), float(state["s"])
+        previous = state["f_previous"]
+        self._f_previous = None if previous is None else np.array(previous, dtype=np.float64)
+        k = self._stored = len(state["ages"])
+        self._P[:k], self._ages[:k] = state["P"], state["ages"]
+        self._refresh(0)
+        self._signs[:], self._gauss[:], self._used[:] = state["signs"], state["gauss"], state["used"]
+        self._counters[:], self._value[:] = state["counters"], state["stop_values"]
+        self._mask, self._nan_in_row = int(state["mask"]), int(state["nan_in_row"])
+        self._ring[:], self._flags[:] = state["recent_best"], state["flat"]
+        self._long = stopping.long_history(state["long_history"])
