@@ -48,10 +48,8 @@ class Serial:
         fun = self.fun
         for k in range(len(x)):
             try:
-                f[k] = value = fun(x[k])
-                # An array of one element, a string such as "1.5" or a bool would be converted silently.
-                if type(value) is not float and not _is_number(value):
-                    raise TypeError(f"it returned {value!r:.80} ({type(value).__name__}) instead of one number")
+                value = fun(x[k])
+                f[k] = value if type(value) is float else _as_float(value)
             except (KeyboardInterrupt, StopIteration, SystemExit):
                 raise
             except Exception as error:
@@ -70,12 +68,17 @@ class Serial:
                 x.copy(),
             ) from error
         if self.nfail == 0:
-            _log.warning("objective failed, counted as NaN (said once; `nfail` counts): %s: %s", type(error).__name__, error)
+            _log.warning(
+                "objective failed, counted as NaN (said once; `nfail` counts): %s: %s",
+                type(error).__name__,
+                error,
+            )
         self.nfail += 1
         return float("nan")
 
 
-def _is_number(value: Any) -> bool:
-    if isinstance(value, (str, bytes, bytearray)) or np.iscomplexobj(value):
-        return False
-    return np.ndim(value) == 0
+def _as_float(value: Any) -> float:
+    """One number of any kind; not text, not a complex number, not an array of one element."""
+    if np.ndim(value) == 0 and hasattr(value, "__float__") and not np.iscomplexobj(value):
+        return float(value)
+    raise TypeError(f"it returned {value!r:.80} ({type(value).__name__}) instead of one number")

@@ -1,0 +1,47 @@
+"""The strategies that every product test runs on; a new one joins by one line."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import lmcma
+
+
+def _maker(method, n=6, **options):
+    def make(rng=1, x0=None, sigma0=1.0, **more):
+        start = np.linspace(-1, 2, n) if x0 is None else x0
+        return lmcma.make(method, start, sigma0, rng=rng, **{"stop": "none", **options, **more})
+
+    return make
+
+
+STRATEGIES = [
+    pytest.param(_maker("cma"), id="cma"),
+    pytest.param(_maker("cma", n=20), id="cma-blas"),
+    pytest.param(_maker("cma", n=1), id="cma-1d"),
+    pytest.param(_maker("cma", active="2010", constants="bbob"), id="cma-2010"),
+    pytest.param(_maker("cma", active=False, lazy="reference", popsize=17), id="cma-passive"),
+    pytest.param(_maker("cma", std_limits=(0.01, 3.0), robust=True), id="cma-limits"),
+    pytest.param(_maker("lm-cma", n=40), id="lm-cma"),
+    pytest.param(_maker("lm-cma", n=40, noise="gaussian", popsize=7), id="lm-cma-gaussian"),
+    pytest.param(_maker("lm-cma", n=1), id="lm-cma-1d"),
+    pytest.param(_maker("lm-cma", n=70, mirrored=False, memory=3), id="lm-cma-single"),
+]
+
+
+def flat(state, prefix=""):
+    """The leaves of a nested state by path."""
+    for key, value in state.items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{prefix}{key}/")
+        else:
+            yield prefix + key, value
+
+
+def assert_same_state(a, b):
+    """Equal to the bit, leaf by leaf."""
+    left, right = dict(flat(a.state_dict())), dict(flat(b.state_dict()))
+    assert left.keys() == right.keys()
+    for key, value in left.items():
+        assert np.array_equal(value, right[key], equal_nan=isinstance(value, (float, np.ndarray))), key
