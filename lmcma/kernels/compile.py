@@ -11,15 +11,17 @@ from numba.core import event
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_OPTIONS = {"error_model": "numpy"}  # 1/0 is inf, as in NumPy
+
 _log = logging.getLogger("lmcma")
 
 
 def kernel(function: F) -> F:
     """Compile `function` when first called; keep the result on disk where there is a place for it."""
     try:
-        return cast(F, numba.njit(cache=True)(function))
+        return cast(F, numba.njit(cache=True, **_OPTIONS)(function))
     except RuntimeError:  # no writable place for the cache: compile in every process
-        return cast(F, numba.njit(function))
+        return cast(F, numba.njit(**_OPTIONS)(function))
 
 
 class _Announce(event.Listener):  # type: ignore[misc]

@@ -383,9 +383,9 @@ def decompose(state: FloatArray, at: IntArray, count: IntArray, ints: IntArray) 
     # sigma and C may drift apart without changing the distribution: bring them together
     ratio = 1.0
     if s[SIGMA] > 1e10 * D[n - 1]:
-        ratio = s[SIGMA] / D[n - 1]
+        ratio = math.sqrt(s[SIGMA] / D[n - 1])
     elif s[SIGMA] < 1e-10 * D[0]:
-        ratio = s[SIGMA] / D[0]
+        ratio = math.sqrt(s[SIGMA] / D[0])
     if ratio != 1.0 and 0.0 < ratio * ratio < np.inf:
         s[SIGMA] /= ratio
         s[DRIFT] *= ratio

@@ -106,7 +106,7 @@ class PopulationStrategy(ABC):
         # the batch out for evaluation
         self._asked = 0  # its rows; 0: none is out
         self._missing = 0
-        self._f = np.empty(self._popsize)
+        self._f = np.zeros(self._popsize)
         self._received = np.zeros(self._popsize, dtype=np.bool_)
         self._own = np.ones(self._popsize, dtype=np.bool_)  # row as asked, not edited by the caller
         self._probe = np.empty((0, 0))  # what `ask` returned, to notice edited rows

@@ -85,7 +85,7 @@ def test_bad_input_is_named(change: dict[str, Any], words: list[str]) -> None:
 
 
 def test_unknown_option_of_a_method_is_found_before_anything_runs() -> None:
-    with pytest.raises(ArgumentTypeError, match="'popsiz'.*did you mean 'popsize'"):
+    with pytest.raises(ArgumentTypeError, match=r"'popsiz'.*did you mean 'popsize'"):
         campaign.build({**GOOD, "methods": [{"method": "cma", "options": {"popsiz": 10}}]})
 
 

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from lmcma.cli.bbob import app
 from lmcma.errors import CampaignError
 
-FLAGS = ["--methods", "random", "--dims", "2", "--functions", "1", "--instances", "71-73", "--budget", "20", "--workers", "1"]
+FLAGS = ["--methods=random", "--dims=2", "--functions=1", "--instances=71-73", "--budget=20", "--workers=1"]
 
 
 def test_run_prints_the_table_and_writes_the_page(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def test_starts(lmcma_in, folder, x0, expected):
 def test_output_is_the_result_that_minimize_returns(lmcma_in, folder):
     import lmcma
 
-    code, out, _ = minimize(lmcma_in, "--x0", "1,2,3", "--method", "cma", "--popsize", "9", "--output", "result.json")
+    code, _, _ = minimize(lmcma_in, "--x0", "1,2,3", "--method", "cma", "--popsize", "9", "--output", "result.json")
     assert code == 0
     found = json.loads((folder / "result.json").read_text())
     res = lmcma.minimize(

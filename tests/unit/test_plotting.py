@@ -140,7 +140,7 @@ def test_into_axes_and_figures_of_the_caller(tmp_path):
 
 
 def test_what_cannot_be_drawn():
-    with pytest.raises(ArgumentError, match="`res` has no history: .* record=True"):
+    with pytest.raises(ArgumentError, match=r"`res` has no history: .* record=True"):
         convergence(run(record=False))
     with pytest.raises(ArgumentError, match=r"`res\['b'\]` has no history"):
         convergence({"a": run(), "b": run(record=False)})
@@ -148,9 +148,9 @@ def test_what_cannot_be_drawn():
         convergence(lmcma.History())
     with pytest.raises(ArgumentError, match="at least one run"):
         convergence({})
-    with pytest.raises(ArgumentTypeError, match="must be a Result, a History, or a mapping .* got list"):
+    with pytest.raises(ArgumentTypeError, match=r"must be a Result, a History, or a mapping .* got list"):
         convergence([run()])  # type: ignore[arg-type]
-    with pytest.raises(ArgumentTypeError, match="`res.'a'.` must be a Result or a History; got int"):
+    with pytest.raises(ArgumentTypeError, match=r"`res.'a'.` must be a Result or a History; got int"):
         convergence({"a": 1})  # type: ignore[dict-item]
 
 

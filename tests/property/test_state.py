@@ -1,0 +1,120 @@
+"""Save, load, go on: the same as going on, to the bit, from every point of a run."""
+
+import json
+
+import numpy as np
+import pytest
+
+import lmcma
+from lmcma.testfunctions import ellipsoid
+from tests.strategies import STRATEGIES, assert_same_state, flat
+
+every = pytest.mark.parametrize("make", STRATEGIES)
+
+
+def through_text(state):
+    """A state as plain data: what a file would keep of it."""
+
+    def encode(value):
+        if isinstance(value, np.ndarray):
+            bits = value if value.dtype.kind in "iub" else value.view(np.uint64)
+            return {"dtype": str(value.dtype), "shape": value.shape, "data": bits.ravel().tolist()}
+        if isinstance(value, dict):
+            return {"dict": {k: encode(v) for k, v in value.items()}}
+        assert value is None or isinstance(value, (int, float, str, bool)), type(value)
+        return value.hex() if isinstance(value, float) else value
+
+    def decode(value):
+        if isinstance(value, dict) and "dtype" in value:
+            dtype = np.dtype(value["dtype"])
+            data = np.array(value["data"], dtype=dtype if dtype.kind in "iub" else np.uint64)
+            return data.view(dtype).reshape(value["shape"])
+        return {k: decode(v) for k, v in value["dict"].items()} if isinstance(value, dict) else value
+
+    text = json.loads(json.dumps(encode(state)))
+    restored = decode(text)
+
+    def floats(original, new):
+        return {
+            k: floats(v, new[k]) if isinstance(v, dict) else float.fromhex(new[k]) if isinstance(v, float) else new[k]
+            for k, v in original.items()
+        }
+
+    return floats(state, restored)
+
+
+def reload(es):
+    return lmcma.from_state(through_text(es.state_dict()))
+
+
+@every
+@pytest.mark.parametrize("moment", ["before ask", "after ask", "half told", "with a foreign point", "told"])
+def test_going_on_after_loading(make, moment):
+    plain, broken = make(), make()
+    for iteration in range(40):
+        halves = []
+        for es in (plain, broken):
+            saved = es is broken and iteration % 7 == 3
+            if saved and moment == "before ask":
+                es = broken = reload(es)
+            x = es.ask()
+            if saved and moment == "after ask":
+                es = broken = reload(es)
+                np.testing.assert_array_equal(es.ask(), x)
+            f = ellipsoid(x)
+            half = len(f) // 2
+            es.tell(None, f[:half], ids=range(half))
+            if saved and moment == "half told":
+                es = broken = reload(es)
+            if iteration == 10 and moment == "with a foreign point":
+                es.tell(np.zeros((1, es.dim)), [f.min() - 1], ids=[-1])
+                if es is broken:
+                    es = broken = reload(es)
+            es.tell(None, f[half:], ids=range(half, len(f)))
+            if saved and moment == "told":
+                es = broken = reload(es)
+            halves.append(es)
+        assert_same_state(*halves)
+
+
+@every
+def test_saving_changes_nothing_and_shares_nothing(make):
+    a, b = make(), make()
+    for _ in range(5):
+        for es in (a, b):
+            x = es.ask()
+            es.tell(x, ellipsoid(x))
+        state = a.state_dict()
+        for _, leaf in flat(state):
+            if isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f":
+                leaf[...] = np.nan
+        assert_same_state(a, b)
+
+
+def test_stopping_rules_survive():
+    """Histories and options are part of the state: a restored run ends in the same iteration, for the same reason."""
+    options = {"rng": 3, "stop": {"tolx": 1e-5, "tolhistfun": 1e-9}, "maxfev": 5000, "ftarget": -1.0}
+    for method, n in (("cma", 5), ("lm-cma", 30)):
+        ends = []
+        for every_so_often in (10**9, 13):
+            es = lmcma.make(method, [1.0] * n, 0.5, **options)
+            while not es.stop():
+                x = es.ask()
+                es.tell(x, ellipsoid(x))
+                if es.nit % every_so_often == 0:
+                    es = reload(es)
+            ends.append((es.nfev, es.stop()))
+        assert ends[0] == ends[1]
+
+
+def test_long_histories_survive():
+    a = lmcma.make("cma", [1.0, 1.0], 1.0, rng=1, stop={"profile": "none", "stagnation": "bbob"})
+    for _ in range(700):
+        a.tell(None, np.full(len(a.ask()), 1 / (1 + a.nit)))
+    b = reload(a)
+    for es in (a, b):
+        while not es.stop():
+            es.tell(None, np.full(len(es.ask()), 5.0))
+    assert a.stop() == b.stop()
+    assert a.stop().reason == "stagnation"
+    assert_same_state(a, b)
