@@ -39,7 +39,7 @@ def stationary(n, popsize, active, rng, p_c_zero=False):
         es.p_c[:] = 0.0 if p_c_zero else root @ rng.standard_normal(n)
         es.p_sigma[:] = rng.standard_normal(n)
 
-    return es, C, root, again
+    return es, root, again
 
 
 @pytest.mark.parametrize("popsize", [8, 40])
@@ -47,7 +47,7 @@ def stationary(n, popsize, active, rng, p_c_zero=False):
 def test_one_update(active, popsize):
     n, replicates = 5, 8000
     rng = np.random.default_rng([popsize, n, 7])
-    es, C, root, again = stationary(n, popsize, active, rng)
+    es, root, again = stationary(n, popsize, active, rng)
     inverse = np.linalg.inv(root)
     matrices, means, logs = np.empty((replicates, n, n)), np.empty((replicates, n)), np.empty(replicates)
     for r in range(replicates):
@@ -69,7 +69,7 @@ def test_decay_without_a_path():
     """E trace(C0^-1 C+)/n = 1 - c_1 (1 - c_c)^2 where p_c was zero."""
     n, replicates = 5, 20_000
     rng = np.random.default_rng(11)
-    es, _, root, again = stationary(n, 8, "weights", rng, p_c_zero=True)
+    es, root, again = stationary(n, 8, "weights", rng, p_c_zero=True)
     inverse = np.linalg.inv(root)
     traces = np.empty(replicates)
     for r in range(replicates):

@@ -5,7 +5,7 @@ import pytest
 
 from lmcma import CMAES
 from lmcma.strategies.cma import decomposition_gap, parameters
-from lmcma.testfunctions import ellipsoid, rotated, random_rotation
+from lmcma.testfunctions import ellipsoid, random_rotation, rotated
 from tests.reference.cma_twin import Twin
 
 CASES = [

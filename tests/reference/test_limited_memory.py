@@ -23,9 +23,7 @@ def step(z, P, V, b, used, c_1):
     n, k = len(z), len(P)
     out = np.empty((1, n))
     args = (np.zeros(n), 1.0, np.zeros((1, 1), dtype=np.uint64), z[None, :].copy(), False, P, V, b, k)
-    kernels.write_candidates(
-        *args, np.array([used]), c_1, np.empty(n), np.zeros((1, max(k, 1))), np.ones(1), 0, out
-    )
+    kernels.write_candidates(*args, np.array([used]), c_1, np.empty(n), np.zeros((1, max(k, 1))), np.ones(1), 0, out)
     return out[0]
 
 
@@ -101,15 +99,26 @@ def test_factor_of_the_covariance_after_replacements():
         (
             *(4, 4, 1),
             {
-                **{4: [0, 2, 3, 4], 5: [0, 2, 4, 5], 6: [0, 2, 4, 6], 7: [0, 4, 6, 7], 8: [0, 4, 6, 8]},
-                **{12: [0, 4, 8, 12], 14: [4, 8, 12, 14], 16: [4, 8, 12, 16], 22: [12, 16, 20, 22]},
+                4: [0, 2, 3, 4],
+                5: [0, 2, 4, 5],
+                6: [0, 2, 4, 6],
+                7: [0, 4, 6, 7],
+                8: [0, 4, 6, 8],
+                12: [0, 4, 8, 12],
+                14: [4, 8, 12, 14],
+                16: [4, 8, 12, 16],
+                22: [12, 16, 20, 22],
             },
         ),
         (
             *(5, 12, 3),
             {
-                **{15: [0, 6, 9, 12, 15], 24: [0, 6, 12, 18, 24], 36: [0, 12, 24, 30, 36]},
-                **{48: [0, 12, 24, 36, 48], 51: [12, 24, 36, 48, 51], 90: [48, 60, 72, 84, 90]},
+                15: [0, 6, 9, 12, 15],
+                24: [0, 6, 12, 18, 24],
+                36: [0, 12, 24, 30, 36],
+                48: [0, 12, 24, 36, 48],
+                51: [12, 24, 36, 48, 51],
+                90: [48, 60, 72, 84, 90],
             },
         ),
     ],
@@ -188,9 +197,7 @@ def test_moments_of_the_steps(noise):
     x = np.empty((2 * bases, n))
     used, Q, alpha = np.full(bases, 6), np.zeros((bases, 6)), np.ones(bases)
     mean = np.arange(n) * 1.0
-    kernels.write_candidates(
-        *(mean, 0.5, signs, gauss, True, P, V, b, 6, used, c_1, np.empty(n), Q, alpha, 0, x)
-    )
+    kernels.write_candidates(*(mean, 0.5, signs, gauss, True, P, V, b, 6, used, c_1, np.empty(n), Q, alpha, 0, x))
     assert abs(x[0::2] + x[1::2] - 2 * mean).max() <= 2 * np.spacing(abs(x).max())
     steps = (x[0::2] - mean) / 0.5
     C = twin.covariance(P, c_1)

@@ -112,7 +112,7 @@ def test_objective_that_fails_later_ranks_last(failure):
 
 
 def test_objective_that_fails_later_raises_on_request(caplog):
-    with pytest.raises(ObjectiveError, match="at evaluation 3, .*the mesh is tangled.*on_error='worst'"):
+    with pytest.raises(ObjectiveError, match=r"at evaluation 3, .*the mesh is tangled.*on_error='worst'"):
         lmcma.minimize(Sometimes(fail), [1.0, 2.0], 0.5, on_error="raise", rng=1)
     lmcma.minimize(Sometimes(fail), [1.0, 2.0], 0.5, rng=1, maxfev=50)
     warnings = [r for r in caplog.records if r.levelname == "WARNING"]

@@ -44,8 +44,10 @@ def test_values_that_are_no_numbers_share_their_weights():
 
 def test_fewer_values_than_parents():
     np.testing.assert_allclose(weights_of([np.nan, 1, np.inf, np.nan], W, 2), [0, 1, 0, 0])
-    np.testing.assert_allclose(weights_of([5, 1, np.nan, np.nan, np.nan, 7], [0.5, 0.3, 0.15, 0.05, -0.4, -0.6], 4)
-                               , np.array([0.3, 0.5, 0, 0, 0, 0.15]) / 0.95)
+    np.testing.assert_allclose(
+        weights_of([5, 1, np.nan, np.nan, np.nan, 7], [0.5, 0.3, 0.15, 0.05, -0.4, -0.6], 4),
+        np.array([0.3, 0.5, 0, 0, 0, 0.15]) / 0.95,
+    )
 
 
 def test_no_negative_weight_for_foreign_points():

@@ -46,9 +46,7 @@ class Values:
         if self.count[stopping.LONG] == self.long.shape[1]:
             self.long = stopping.make_room(self.long, self.count, self.tol)
         order = np.argsort(f, kind="stable")
-        mask = stopping.value_rules(
-            f, order, self.tol, self.value, self.count, self.ring, self.flags, self.long
-        )
+        mask = stopping.value_rules(f, order, self.tol, self.value, self.count, self.ring, self.flags, self.long)
         return {stop.reason for stop in stopping.fired(mask, self.value, self.tol)}
 
 

@@ -1,0 +1,45 @@
+"""Evaluations to a target against tables; the bands are stated with the tables in `benchmarks`."""
+
+import numpy as np
+import pytest
+
+from benchmarks import evaluation_counts as cma_counts
+from benchmarks import lm_cma_counts
+
+
+@pytest.mark.parametrize("lazy", ["fast", "reference"])
+@pytest.mark.parametrize(("name", "n"), list(cma_counts.REFERENCE))
+def test_cma(name, n, lazy):
+    """Medians of 21 seeds within 7 % of pycma's."""
+    counts = np.array([cma_counts.lmcma_run(name, n, seed, lazy=lazy) for seed in cma_counts.SEEDS])
+    solved = ~np.isnan(counts[:, 1])
+    assert solved.sum() >= (21 if name != "rosenbrock" else 16)  # a local minimum takes some of the latter
+    ratios = np.median(counts[solved], axis=0) / cma_counts.REFERENCE[name, n][:2]
+    assert ((ratios > 0.93) & (ratios < 1.07)).all(), ratios
+
+
+@pytest.mark.parametrize(
+    ("name", "n", "low", "high"),
+    [("ellipsoid", 10, 1.3, 1.45), ("ellipsoid", 20, 1.3, 1.45), ("rosenbrock", 10, 1.1, 1.25)],
+)
+def test_what_negative_weights_gain(name, n, low, high):
+    active, passive = (
+        np.nanmedian([cma_counts.lmcma_run(name, n, s, active=a, lazy="reference")[1] for s in cma_counts.SEEDS])
+        for a in ("weights", False)
+    )
+    assert low <= passive / active <= high
+
+
+@pytest.mark.parametrize("cell", [("sphere", 128), ("cigar", 128), ("sphere", 512), ("cigar", 512)])
+def test_lm_cma(cell):
+    """Medians of 11 seeds within 25 % of the anchors; the slower cells are in the benchmark."""
+    counts = [lm_cma_counts.evaluations(cell, seed) for seed in range(1, 12)]
+    assert 0.75 <= np.median(counts) / lm_cma_counts.ANCHORS[cell] <= 1.25
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["different_powers", "discus"])
+def test_lm_cma_long(name):
+    """As above with three seeds, for functions that take a hundred thousand evaluations and more."""
+    counts = [lm_cma_counts.evaluations((name, 128), seed) for seed in (1, 2, 3)]
+    assert 0.75 <= np.median(counts) / lm_cma_counts.ANCHORS[name, 128] <= 1.25
