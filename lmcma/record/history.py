@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from lmcma.typing import FloatArray, IntArray
+from lmcma.typing import FloatArray
 
 if TYPE_CHECKING:
     from lmcma.strategies.protocol import Strategy
@@ -17,13 +18,13 @@ _SCALARS = ("nfev", "nit", "best_f", "iteration_f", "median_f", "sigma", "axis_r
 class History:
     """Columns over the iterations of a run.
 
-    At most `max_rows` rows are kept: when they are full, every second one is dropped and from then on every
-    second (fourth, eighth, ...) iteration is recorded. First and last iteration are always there.
+    At most `max_rows` rows are kept: when there are more, every second one is dropped, and from then on every
+    second (fourth, eighth, ...) iteration is recorded. The first and the last iteration are always there.
 
     Parameters
     ----------
     max_rows : int
-        Rows kept, at least half of it in a long run.
+        Rows kept at most, and at least half of it in a long run; 4 or more.
     max_coordinates : int
         Means and standard deviations are kept for the first so many coordinates.
 
@@ -39,33 +40,56 @@ class History:
         self.max_rows = max(4, int(max_rows))
         self.max_coordinates = int(max_coordinates)
         self._rows: list[tuple[Any, ...]] = []
-        self._stride = 1
-        self._last: tuple[Any, ...] | None = None
+        self._calls = 0
+        self._stride = 1  # calls from one row to the next
+        self._tail = False  # the last row is there only because it is the last
 
-    def record(self, strategy: Strategy, f: FloatArray) -> None:
-        """Note the iteration whose values `f` were just told to `strategy`."""
-        snap = strategy.snapshot()
-        nit = snap["nit"]
-        if nit % self._stride and not self._due(strategy):
+    def record(self, strategy: Strategy, f: FloatArray, *, last: bool = False) -> None:
+        """Note the iteration whose values `f` were just told to `strategy`.
+
+        Parameters
+        ----------
+        strategy : Strategy
+            Asked for its `snapshot`, and whether it stopped.
+        f : (k,) array
+            The values of the batch.
+        last : bool
+            Keep the iteration even if it is not due; an iteration after which the strategy stops is always kept.
+        """
+        due = self._calls % self._stride == 0
+        self._calls += 1
+        if not (due or last or strategy.stop() is not None):
             return
+        row = self._row(strategy, f)
+        if self._rows and self._rows[-1][1] == row[1]:  # a batch cut short belongs to the iteration before it
+            self._rows[-1] = row
+        elif self._tail:
+            self._rows[-1], self._tail = row, not due
+        else:
+            self._rows.append(row)
+            self._tail = not due
+        if len(self._rows) > self.max_rows:
+            self._thin()
+
+    def _row(self, strategy: Strategy, f: FloatArray) -> tuple[Any, ...]:
+        snap = strategy.snapshot()
         finite = f[np.isfinite(f)]
         low, middle = (finite.min(), np.median(finite)) if len(finite) else (np.nan, np.nan)
         k = self.max_coordinates
         stds, mean = snap["stds"], snap["mean"]
-        row = (
-            *(strategy.nfev, nit, snap["best_f"], low, middle, snap["sigma"], snap["axis_ratio"]),
+        return (
+            *(strategy.nfev, snap["nit"], snap["best_f"], low, middle, snap["sigma"], snap["axis_ratio"]),
             *(stds.min(), stds.max(), mean[:k].copy(), stds[:k].copy()),
         )
-        if self._rows and self._rows[-1][1] == nit:
-            self._rows[-1] = row
-            return
-        self._rows.append(row)
-        if len(self._rows) >= self.max_rows:
-            self._rows = self._rows[::2]
-            self._stride *= 2
 
-    def _due(self, strategy: Strategy) -> bool:
-        return strategy.stop() is not None
+    def _thin(self) -> None:
+        """Keep every second regular row, and the last row in any case."""
+        last = self._rows[-1]
+        self._rows = self._rows[: len(self._rows) - self._tail : 2]
+        self._stride *= 2
+        self._tail = self._rows[-1] is not last
+        if self._tail:
+            self._rows.append(last)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -75,7 +99,7 @@ class History:
         """The names of the columns."""
         return (*_SCALARS, "mean", "stds")
 
-    def __getitem__(self, column: str) -> FloatArray | IntArray:
+    def __getitem__(self, column: str) -> NDArray[Any]:
         """A column: (rows,), or (rows, coordinates) for ``"mean"`` and ``"stds"``."""
         index = self.columns.index(column) if column in self.columns else -1
         if index < 0:

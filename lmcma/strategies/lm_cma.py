@@ -31,6 +31,7 @@ from lmcma.typing import BoolArray, FloatArray, State
 
 _ONE_BLAS_THREAD_FROM = 10_000  # below, dot products take no more than one by themselves
 _SNAPSHOT_COORDINATES = 4096
+_SIGNS_FROM = 10  # below, so few sign vectors exist (2^n) that candidates coincide
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,8 +113,9 @@ class LMCMA(PopulationStrategy):
         Offspring per iteration, at least 2; 4 + floor(3 ln n) by default.
     memory : int, optional
         Stored paths m; 4 + floor(3 ln n) by default. More help on functions with many different axes.
-    noise : {"rademacher", "gaussian"}
+    noise : {"rademacher", "gaussian"}, optional
         Law of the base vectors: random signs, as published, or normal numbers (rotationally invariant, slower).
+        Signs by default; for n < 10, where few sign vectors exist, normal numbers.
     mirrored : bool
         Candidates in pairs mean + step, mean - step.
     stop : str, StopRules or mapping, optional
@@ -158,7 +160,7 @@ class LMCMA(PopulationStrategy):
         *,
         popsize: int | None = None,
         memory: int | None = None,
-        noise: str = "rademacher",
+        noise: str | None = None,
         mirrored: bool = True,
         stop: StopOption = None,
         ftarget: float | None = None,
@@ -167,7 +169,7 @@ class LMCMA(PopulationStrategy):
         max_memory: float | None = None,
         rng: random.Seed = None,
     ) -> None:
-        if noise not in ("rademacher", "gaussian"):
+        if noise not in (None, "rademacher", "gaussian"):
             raise ArgumentError(f"`noise` must be 'rademacher' or 'gaussian'; got {noise!r}.")
         if memory is not None:
             memory = as_count("memory", memory, 1)
@@ -184,7 +186,8 @@ class LMCMA(PopulationStrategy):
             stored=memory,
         )
         n, popsize = self._n, self._popsize
-        self.noise, self.mirrored = noise, bool(mirrored)
+        self.noise = noise or ("rademacher" if n >= _SIGNS_FROM else "gaussian")
+        self.mirrored = bool(mirrored)
         self.params = p = parameters(n, popsize, memory)
         bases = -(-popsize // 2) if mirrored else popsize
 
@@ -202,7 +205,7 @@ class LMCMA(PopulationStrategy):
 
         # the batch that is out: base vectors, paths used, weights of path and base vector in each step
         self._signs = np.zeros((bases, -(-n // 64)), dtype=np.uint64)
-        self._gauss = np.zeros((bases, n if noise == "gaussian" else 0))
+        self._gauss = np.zeros((bases, n if self.noise == "gaussian" else 0))
         self._used = np.zeros(bases, dtype=np.int64)
         self._Q = np.zeros((bases, p.memory))
         self._alpha = np.ones(bases)

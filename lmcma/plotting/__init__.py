@@ -1,0 +1,7 @@
+"""Figures of runs; matplotlib is imported when one is drawn."""
+
+from __future__ import annotations
+
+from lmcma.plotting.convergence import convergence
+
+__all__ = ["convergence"]
