@@ -4,7 +4,8 @@
 
 Start: x0 uniform in [-5, 5]^n, sigma0 = 3; all stopping rules but the target are off. The anchors are medians of three
 seeds (n = 128) or single runs, so medians within 25 % hold. On Rosenbrock a run may end in the local minimum near
-f = 4; a majority has to solve it. Seeds are 1, 2, ...
+f = 4 (then tolhistfun ends it); a majority has to solve it, and since eleven runs tell little about a frequency,
+there are 41. Seeds are 1, 2, ...
 """
 
 from __future__ import annotations
@@ -30,13 +31,17 @@ ANCHORS = {
 }
 
 
+ROSENBROCK_SEEDS = 41
+
+
 def evaluations(cell: tuple[str, int], seed: int, **options: object) -> float:
     """Evaluations until the first candidate reaches 1e-10; NaN where five times the anchor do not."""
     name, n = cell
     f = getattr(testfunctions, name)
     x0 = np.random.default_rng([seed, n]).uniform(-5, 5, n)
-    es = lmcma.make("lm-cma", x0, 3.0, rng=seed, stop="none", **options)
-    while es.nfev < 5 * ANCHORS[cell]:
+    local = {"profile": "none", "tolhistfun": 1e-12 if name == "rosenbrock" else None}
+    es = lmcma.make("lm-cma", x0, 3.0, rng=seed, stop=local, **options)
+    while es.nfev < 5 * ANCHORS[cell] and not es.stop():
         values = f(es.ask())
         if values.min() <= 1e-10:
             return es.nfev + int(np.argmax(values <= 1e-10)) + 1
@@ -58,16 +63,17 @@ def main() -> int:
         for cell, anchor in ANCHORS.items():
             if cell[0] not in names or cell[1] not in dims:
                 continue
-            counts = np.array(list(pool.map(evaluations, [cell] * options.seeds, range(1, options.seeds + 1))))
+            seeds = ROSENBROCK_SEEDS if cell[0] == "rosenbrock" else options.seeds
+            counts = np.array(list(pool.map(evaluations, [cell] * seeds, range(1, seeds + 1))))
             solved = counts[~np.isnan(counts)]
             ratio = np.median(solved) / anchor if len(solved) else np.nan
-            ok = len(solved) > options.seeds / 2
+            ok = len(solved) > seeds / 2
             if cell[0] != "rosenbrock":
-                ok = len(solved) == options.seeds and 0.75 <= ratio <= 1.25
+                ok = len(solved) == seeds and 0.75 <= ratio <= 1.25
             holds &= ok
             spread = f"{np.median(solved):.4g} [{solved.min():.4g} - {solved.max():.4g}]" if len(solved) else "-"
             print(
-                f"{cell[0]:17} {cell[1]:4}   {spread:34} {anchor:8.3g} {ratio:6.3f}  {len(solved)}/{options.seeds}"
+                f"{cell[0]:17} {cell[1]:4}   {spread:34} {anchor:8.3g} {ratio:6.3f}  {len(solved)}/{seeds}"
                 + ("" if ok else "  does not hold"),
                 flush=True,
             )
