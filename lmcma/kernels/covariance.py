@@ -275,7 +275,8 @@ def _active_2010(state: FloatArray, at: IntArray, ranking: IntArray, own: BoolAr
         norm2[r] = 0.0
         for j in range(n):
             norm2[r] += z[k, j] * z[k, j]
-    by_length = np.argsort(norm2[:mu])
+    by_length = np.empty(mu, dtype=np.int64)
+    rank(norm2[:mu], by_length, np.empty(mu, dtype=np.int64))
     shared, n_bad = 0.0, popsize - n_finite  # candidates without a number share the mean of their weights
     for r in range(min(n_bad, mu)):
         shared += weights[r] / min(n_bad, mu)
@@ -298,8 +299,11 @@ def _active_2010(state: FloatArray, at: IntArray, ranking: IntArray, own: BoolAr
                 scale_b = math.sqrt(w[b] * target[b] / (norm2[b] + 1e-300))
                 dot = np.dot(z[ranking[popsize - 1 - a]], z[ranking[popsize - 1 - b]])
                 gram[a, b] = gram[b, a] = scale_a * scale_b * dot
-        largest = np.linalg.eigvalsh(gram)[mu - 1]
-        c_minus = min(c_minus, (1 - s[C_MU]) * (1 - 0.66) / largest)
+        eigenvalues = np.empty(mu)
+        work = np.empty(1 + 6 * mu + 2 * mu * mu)
+        if eigh(gram, eigenvalues, work, np.empty(11 + 5 * mu, dtype=np.int32)) != 0:
+            return 0.0
+        c_minus = min(c_minus, (1 - s[C_MU]) * (1 - 0.66) / eigenvalues[mu - 1])
     for r in range(mu):
         k = ranking[popsize - 1 - r]
         omega[k] = -w[r] * c_minus / (s[C_MU] + 0.5 * c_minus) * target[r] / (norm2[r] + 1e-300)

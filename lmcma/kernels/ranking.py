@@ -49,8 +49,18 @@ def rank(f: FloatArray, order: IntArray, work: IntArray) -> None:
                 else:
                     work[i] = order[b]
                     b += 1
-        order[:] = work
+        for i in range(k):
+            order[i] = work[i]
         width *= 2
+
+
+@kernel
+def median(values: FloatArray) -> float:
+    """The median of `values`, (k,), k >= 1."""
+    k = len(values)
+    order = np.empty(k, dtype=np.int64)
+    rank(values, order, np.empty(k, dtype=np.int64))
+    return 0.5 * (values[order[(k - 1) // 2]] + values[order[k // 2]])
 
 
 @kernel

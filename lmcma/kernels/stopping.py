@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from lmcma.kernels.compile import kernel
+from lmcma.kernels.ranking import median
 from lmcma.termination import Stop, StopReason, StopRules
 from lmcma.typing import FloatArray, IntArray
 
@@ -136,7 +137,7 @@ def value_rules(
     t = count[T]
     best, worst = f[order[0]], f[order[k - 1]]
     a, b = f[order[(k - 1) // 2]], f[order[k // 2]]
-    median = 0.5 * (a + b) if np.isfinite(a + b) else b
+    middle = 0.5 * (a + b) if np.isfinite(a + b) else b
 
     # best values of the last L iterations
     length = len(ring)
@@ -163,13 +164,13 @@ def value_rules(
 
     # long histories
     n_long = count[LONG]
-    long[0, n_long], long[1, n_long] = best, median
+    long[0, n_long], long[1, n_long] = best, middle
     count[LONG] = n_long = n_long + 1
     if tol[STAGNATION] == 0.0 and t >= tol[STAGNATION_FROM] and t % STAGNATION_EVERY == 0:
         w = window(tol, t)
         part = max(1, int(tol[STAGNATION_PART] * w))
-        gain_best = np.median(long[0, n_long - w : n_long - w + part]) - np.median(long[0, n_long - part : n_long])
-        gain_median = np.median(long[1, n_long - w : n_long - w + part]) - np.median(long[1, n_long - part : n_long])
+        gain_best = median(long[0, n_long - w : n_long - w + part]) - median(long[0, n_long - part : n_long])
+        gain_median = median(long[1, n_long - w : n_long - w + part]) - median(long[1, n_long - part : n_long])
         value[STAGNATION] = -max(gain_best, gain_median)
         if value[STAGNATION] >= 0:
             mask |= 1 << STAGNATION
