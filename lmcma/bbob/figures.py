@@ -19,9 +19,6 @@ from lmcma.typing import FloatArray
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
 _LINES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (3, 1.5)), (0, (6, 1.5, 1, 1.5)))
-# Stand-ins that become colours of the page.
-_INK, _FAINT, _PAPER = "#010203", "#040506", "#070809"
-_PAGE = {_INK: "var(--ink)", _FAINT: "var(--rule)", _PAPER: "var(--paper)"}
 _POINTS = 400
 
 
@@ -32,6 +29,21 @@ class Look:
     colour: str
     marker: str
     line: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Colours:
+    """Of text, grid and ground."""
+
+    ink: str
+    faint: str
+    paper: str
+
+
+PRINT = Colours("#24292f", "#d8dee4", "#ffffff")
+# Stand-ins that become colours of the page.
+_PAGE_COLOURS = Colours("#010203", "#040506", "#070809")
+_PAGE = {"#010203": "var(--ink)", "#040506": "var(--rule)", "#070809": "var(--paper)"}
 
 
 def looks(names: Sequence[str]) -> dict[str, Look]:
@@ -46,14 +58,15 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
     }
 
 
-def ecdf_panels(
+def ecdf_figure(
     results: Mapping[str, Results],
     reference: Reference | None,
     dim: int,
     groups: Sequence[tuple[str, Sequence[int]]],
     budget: float,
-) -> str:
-    """One figure with a panel for each function group, as an ``<svg>`` element.
+    colours: Colours = PRINT,
+) -> Any:
+    """A matplotlib Figure with a panel for each function group.
 
     Parameters
     ----------
@@ -67,6 +80,8 @@ def ecdf_panels(
         One panel each.
     budget : float
         Right end of the axis, in evaluations per dimension.
+    colours : Colours
+        Of text, grid and ground.
     """
     try:
         import matplotlib as mpl
@@ -80,27 +95,40 @@ def ecdf_panels(
     columns = min(3, len(groups))
     rows = -(-len(groups) // columns)
     settings = {
-        "svg.fonttype": "none",
-        "svg.hashsalt": f"ecdf-{dim}",
         "font.family": "sans-serif",
         "font.size": 9.0,
-        "text.color": _INK,
-        "axes.labelcolor": _INK,
-        "axes.edgecolor": _INK,
-        "xtick.color": _INK,
-        "ytick.color": _INK,
+        "text.color": colours.ink,
+        "axes.labelcolor": colours.ink,
+        "axes.edgecolor": colours.ink,
+        "xtick.color": colours.ink,
+        "ytick.color": colours.ink,
     }
     with mpl.rc_context(settings):
         figure = Figure(figsize=(4.3 * columns, 3.35 * rows), layout="constrained")
-        figure.patch.set_alpha(0.0)
         axes = np.atleast_1d(np.asarray(figure.subplots(rows, columns, sharex=True, sharey=True))).ravel()
         for axis, (title, functions) in zip(axes, groups, strict=False):
-            _panel(axis, results, reference, dim, title, functions, budget, style)
+            _panel(axis, results, reference, dim, title, functions, budget, style, colours)
         for axis in axes[len(groups) :]:
             axis.set_visible(False)
         figure.supxlabel("log10(evaluations / dimension)", fontsize=9.5)
         figure.supylabel("fraction of (function, target, trial) triples hit", fontsize=9.5)
-        text = io.StringIO()
+    return figure
+
+
+def ecdf_svg(
+    results: Mapping[str, Results],
+    reference: Reference | None,
+    dim: int,
+    groups: Sequence[tuple[str, Sequence[int]]],
+    budget: float,
+) -> str:
+    """`ecdf_figure` as an ``<svg>`` element coloured by the page that it stands in."""
+    figure = ecdf_figure(results, reference, dim, groups, budget, _PAGE_COLOURS)
+    import matplotlib as mpl
+
+    figure.patch.set_alpha(0.0)
+    text = io.StringIO()
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": f"ecdf-{dim}"}):
         figure.savefig(text, format="svg", metadata={"Date": None})
     return _inline(text.getvalue(), f"Runtime ECDFs in dimension {dim}")
 
@@ -114,6 +142,7 @@ def _panel(
     functions: Sequence[int],
     budget: float,
     style: Mapping[str, Look],
+    colours: Colours,
 ) -> None:
     end = float(np.log10(max(budget, 1.5)))
     x = np.linspace(0.0, end * 1.02, _POINTS)
@@ -122,7 +151,7 @@ def _panel(
         y = _reference_ecdf(reference, dim, functions, 10**x)
         if y is not None:
             (line,) = axis.plot(
-                x, y, color=_INK, lw=1.4, ls=(0, (1, 1.1)), drawstyle="steps-post", label=reference.label
+                x, y, color=colours.ink, lw=1.4, ls=(0, (1, 1.1)), drawstyle="steps-post", label=reference.label
             )
             drawn.append((float(y[-1]), line))
     for k, (name, found) in enumerate(results.items()):
@@ -152,7 +181,7 @@ def _panel(
     axis.set_xlim(0, end * 1.02)
     axis.set_xticks(np.arange(0.0, end * 1.02, 0.5 if end <= 4 else 1.0))
     axis.set_ylim(0, 1.005)
-    axis.grid(True, color=_FAINT, lw=0.6)
+    axis.grid(True, color=colours.faint, lw=0.6)
     axis.set_axisbelow(True)
     axis.patch.set_alpha(0.0)
     for side in ("top", "right"):
@@ -164,7 +193,7 @@ def _panel(
             fontsize=8,
             loc="upper left",
             frameon=True,
-            facecolor=_PAPER,
+            facecolor=colours.paper,
             edgecolor="none",
             framealpha=0.8,
             handlelength=2.8,

@@ -205,7 +205,7 @@ def _summary(results: Mapping[str, Results], reference: Reference | None) -> str
 def _dimension(results: Mapping[str, Results], reference: Reference | None, suite: Suite, dim: int) -> str:
     there = summary.functions(results, dim)
     groups = summary.groups(suite.groups, there)
-    svg = figures.ecdf_panels(results, reference, dim, groups, summary.budget(results, dim))
+    svg = figures.ecdf_svg(results, reference, dim, groups, summary.budget(results, dim))
     return (
         f'<h2 id="d{dim}">Dimension {dim}</h2>'
         f"<figure>{svg}<figcaption>{_ABOUT_ECDF}</figcaption></figure>"
