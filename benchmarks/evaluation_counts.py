@@ -129,7 +129,7 @@ def main() -> int:
                 for a in ("weights", False)
             )
             print(
-                f"{name:10} {n:3}: {active:.0f} -> {passive:.0f}, factor {passive / active:.3f} (expected {low} to {high})"
+                f"{name:10} {n:3}: {active:.0f} -> {passive:.0f}, factor {passive / active:.3f} (want {low} to {high})"
             )
         return 0
     holds = True

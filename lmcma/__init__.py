@@ -18,7 +18,10 @@ _LAZY = {
     "CMAES": "lmcma.strategies.cma",
     "LMCMA": "lmcma.strategies.lm_cma",
     "History": "lmcma.record.history",
+    "Restarts": "lmcma.restarts",
     "Result": "lmcma.result",
+    "SepCMAES": "lmcma.strategies.sep_cma",
+    "Scheme": "lmcma.restarts",
     "Stop": "lmcma.termination",
     "StopReason": "lmcma.termination",
     "StopRules": "lmcma.termination",
@@ -35,17 +38,21 @@ if TYPE_CHECKING:
     from lmcma.optimize import minimize
     from lmcma.record.history import History
     from lmcma.registry import from_state, make, methods
+    from lmcma.restarts import Restarts, Scheme
     from lmcma.result import Result
     from lmcma.strategies.cma import CMAES
     from lmcma.strategies.lm_cma import LMCMA
     from lmcma.strategies.protocol import Strategy
+    from lmcma.strategies.sep_cma import SepCMAES
     from lmcma.termination import Stop, StopReason, StopRules
 
 __all__ = [
     "CMAES",
     "LMCMA",
     "History",
+    "Restarts",
     "Result",
+    "Scheme",
     "Stop",
     "StopReason",
     "StopRules",

@@ -64,6 +64,14 @@ class MissingDependencyError(LmcmaError, ImportError):
     """An optional package is not installed."""
 
 
+class LmcmaWarning(UserWarning):
+    """Base class of the warnings of lmcma."""
+
+
+class RestartWarning(LmcmaWarning):
+    """Restarts have no other place to begin than the start of the first run."""
+
+
 def near_miss(name: str, known: Iterable[str]) -> str:
     """The end of an error message: the likely meaning of `name`, and what there is.
 

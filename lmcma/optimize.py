@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from lmcma import driver
-from lmcma.errors import ArgumentError, ArgumentTypeError
+from lmcma.errors import ArgumentError, ArgumentTypeError, near_miss
 from lmcma.evaluate import Serial
 from lmcma.random import Seed
 from lmcma.record import History
-from lmcma.registry import make
+from lmcma.registry import make, resolve
+from lmcma.restarts import SCHEMES, Restarts, Scheme
 from lmcma.result import Result
 from lmcma.termination import StopOption
 from lmcma.typing import FloatArray
@@ -25,6 +27,8 @@ def minimize(
     *,
     method: str = "auto",
     options: Mapping[str, Any] | None = None,
+    restarts: str | Scheme | None = None,
+    x0_box: tuple[ArrayLike, ArrayLike] | None = None,
     popsize: int | None = None,
     maxfev: int | None = None,
     maxiter: int | None = None,
@@ -52,6 +56,11 @@ def minimize(
         A name from `lmcma.methods`; "auto" takes `cma` while its matrices fit in memory and n <= 500, else `lm-cma`.
     options : mapping, optional
         Further options of the method, such as ``{"active": False}`` for `cma`.
+    restarts : {"ipop", "bipop", "nipop", "nbipop"} or Scheme, optional
+        Run `method` again and again, with other population and step sizes, until a limit is reached; for functions
+        with many local minima. Set `maxfev`, `ftarget` or `max_time`. ``method="bipop-cma"`` says the same.
+    x0_box : (low, high), optional
+        Where restarts begin: points drawn uniformly from this box, numbers or (n,) arrays.
     popsize : int, optional
         Offspring per iteration; 4 + floor(3 ln n) by default.
     maxfev, maxiter : int, optional
@@ -103,7 +112,7 @@ def minimize(
         raise ArgumentTypeError(f"`callback` must be callable, callback(result); got {callback!r:.80}.")
     if max_time is not None and not max_time > 0:
         raise ArgumentError(f"`max_time` must be a number of seconds > 0; got {max_time!r}.")
-    given = {
+    given: dict[str, Any] = {
         "popsize": popsize,
         "maxfev": maxfev,
         "maxiter": maxiter,
@@ -116,6 +125,20 @@ def minimize(
     twice = sorted(name for name in extra if given.get(name) is not None)
     if twice:
         raise ArgumentError(f"`options` repeats {', '.join(map(repr, twice))}, given as an argument too. Give it once.")
-    strategy = make(method, x0, sigma0, **{**given, **extra})
+    if x0_box is not None:
+        given["x0_box"] = x0_box
+    given |= extra
+    if restarts is None:
+        strategy = make(method, x0, sigma0, **given)
+    else:
+        base = resolve(method, int(np.size(x0)), max_memory)
+        if base.inner:
+            raise ArgumentError(f"`restarts`: method {base.name!r} restarts by itself. Give one of the two.")
+        if isinstance(restarts, Scheme):
+            strategy = Restarts(x0, sigma0, strategy=base.name, scheme=restarts, **given)
+        elif restarts in SCHEMES:
+            strategy = make(f"{restarts}-{base.name}", x0, sigma0, **given)
+        else:
+            raise ArgumentError(f"`restarts`: there is no scheme {restarts!r}; {near_miss(str(restarts), SCHEMES)}")
     recorder = History() if record else None
     return driver.run(strategy, evaluate, recorder=recorder, callback=callback, max_time=max_time)

@@ -32,6 +32,19 @@ def generator(rng: Seed) -> np.random.Generator:
     )
 
 
+def seed_sequence(rng: Seed) -> np.random.SeedSequence:
+    """What `generator` would be seeded with, for parts that derive several streams by number."""
+    sequence = generator(rng).bit_generator.seed_seq
+    if not isinstance(sequence, np.random.SeedSequence):
+        raise ArgumentTypeError("`rng` must be a Generator made from a SeedSequence; use numpy.random.default_rng.")
+    return sequence
+
+
+def child(sequence: np.random.SeedSequence, k: int) -> np.random.SeedSequence:
+    """Child number `k` of a sequence, whatever was spawned before."""
+    return np.random.SeedSequence(sequence.entropy, spawn_key=(*sequence.spawn_key, k))
+
+
 def generator_state(rng: np.random.Generator) -> dict[str, Any]:
     """The state of `rng` as nested dictionaries of integers, strings and arrays."""
     state: dict[str, Any] = dict(rng.bit_generator.state)

@@ -37,6 +37,8 @@ class Method:
         Time per candidate and memory, as functions of the dimension n.
     options : mapping
         Options passed to the class before the user's own.
+    inner : str
+        The method that this one restarts; empty where it is no restart method.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Method:
     settings: str
     cost: str
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    inner: str = ""
 
     def load(self) -> type[Strategy]:
         """The class behind the name."""
@@ -71,7 +74,77 @@ _METHODS = (
         "no active update; constants of 2017; stop profile bbob without maxiter; no final mean",
         "time O(n) per candidate for ~2.4 of O(log n) stored paths, memory O(n log n)",
     ),
+    Method(
+        "sep-cma",
+        "lmcma.strategies.sep_cma:SepCMAES",
+        "separable or nearly separable functions of any size; learns a scale for every coordinate",
+        "Ros, Hansen, A Simple Modification in CMA-ES Achieving Linear Time and Space Complexity, PPSN 2008; "
+        "negative weights: Hansen, arXiv:1604.00772, 2023",
+        "active weights; tutorial constants with rates times (n + 2)/3; stop profile bbob without maxiter; no final mean",
+        "time O(n) per candidate, memory of one population, O(n log n)",
+    ),
 )
+_SCHEMES = {
+    "ipop": (
+        "the population doubles",
+        "Auger & Hansen, A restart CMA evolution strategy with increasing population size, CEC 2005",
+    ),
+    "bipop": (
+        "a doubling population and many small ones take turns",
+        "Hansen, Benchmarking a BI-population CMA-ES on the BBOB-2009 function testbed, GECCO 2009",
+    ),
+    "nipop": (
+        "the population doubles, sigma0 shrinks by 1.6",
+        "Loshchilov, Schoenauer & Sebag, Alternative restart strategies for CMA-ES, PPSN 2012",
+    ),
+    "nbipop": (
+        "as nipop, and runs from small sigma0 of default size; the better regime gets twice the budget",
+        "Loshchilov, Schoenauer & Sebag, Alternative restart strategies for CMA-ES, PPSN 2012",
+    ),
+}
+_RESTARTS = "lmcma.restarts.controller:Restarts"
+
+
+def _restarted(base: Method, scheme: str) -> Method:
+    """`base` with restarts by `scheme`."""
+    how, reference = _SCHEMES[scheme]
+    return Method(
+        f"{scheme}-{base.name}",
+        _RESTARTS,
+        f"`{base.name}` with restarts: {how}",
+        reference,
+        f"{base.settings.split('; stop')[0]}; stop profile bbob with its maxiter; no final mean",
+        base.cost,
+        {"strategy": base.name, "scheme": scheme, **base.options},
+        inner=base.name,
+    )
+
+
+def _acma(scheme: str) -> Method:
+    """CMA-ES with the active update of 2010, as the papers of 2010 and 2012 ran it."""
+    how, reference = _SCHEMES[scheme]
+    profile = "ipop-acma" if scheme in ("ipop", "nipop") else "loshchilov-2012"
+    return Method(
+        f"{scheme}-acma",
+        _RESTARTS,
+        f"active CMA-ES of 2010 with restarts: {how}",
+        "Hansen & Ros, Benchmarking a weighted negative covariance matrix update on the BBOB-2010 noiseless testbed, "
+        "GECCO 2010" + (f"; {reference}" if scheme != "ipop" else ""),
+        f"active update of 2010; constants of the BBOB programs; stop profile {profile}; final means evaluated",
+        "time O(n^2) per candidate, memory O(n^2)",
+        {
+            "strategy": "cma",
+            "scheme": scheme,
+            "active": "2010",
+            "constants": "bbob",
+            "lazy": "reference",
+            "stop": profile,
+            "final_mean": True,
+        },
+        inner="cma",
+    )
+
+
 _AUTO = Method(
     "auto",
     "",
@@ -79,6 +152,10 @@ _AUTO = Method(
     "a choice between the methods below",
     "those of the method chosen",
     "that of the method chosen",
+)
+_PRESETS = (
+    *(_acma(scheme) for scheme in _SCHEMES),
+    *(_restarted(base, scheme) for base in _METHODS for scheme in _SCHEMES),
 )
 AUTO_MAX_DIM = 500
 
@@ -133,7 +210,7 @@ def methods() -> MethodTable:
     >>> "lm-cma" in lmcma.methods()
     True
     """
-    return MethodTable((_AUTO, *_METHODS))
+    return MethodTable((_AUTO, *_METHODS, *_PRESETS))
 
 
 def resolve(method: str, n: int, max_memory: float | None = None) -> Method:
@@ -141,13 +218,17 @@ def resolve(method: str, n: int, max_memory: float | None = None) -> Method:
     found = methods()[method]
     if found is not _AUTO:
         return found
-    if n <= AUTO_MAX_DIM:
-        from lmcma.strategies.base import memory_limit
-        from lmcma.strategies.cma import CMAES, default_popsize
+    kind = cast(Any, methods()["cma"].load())
+    small = n <= AUTO_MAX_DIM and kind.fits(n, max_memory)
+    return methods()["cma" if small else "lm-cma"]
 
-        if CMAES.memory(n, default_popsize(n)) <= memory_limit(max_memory):
-            return methods()["cma"]
-    return methods()["lm-cma"]
+
+def _known_options(method: Method) -> list[str]:
+    """Names of the options that the class, and that of the method it restarts, takes."""
+    kinds = [method.load(), *([methods()[method.inner].load()] if method.inner else [])]
+    found = [p for kind in kinds for p in inspect.signature(kind).parameters.values()]
+    hidden = ("x0", "sigma0", "strategy", "scheme")
+    return list(dict.fromkeys(p.name for p in found if p.kind is p.KEYWORD_ONLY and p.name not in hidden))
 
 
 def make(method: str, x0: ArrayLike, sigma0: float | ArrayLike, **options: Any) -> Strategy:
@@ -188,13 +269,11 @@ def make(method: str, x0: ArrayLike, sigma0: float | ArrayLike, **options: Any) 
     import numpy as np
 
     found = resolve(method, int(np.size(x0)), options.get("max_memory"))
-    kind = found.load()
-    known = inspect.signature(kind).parameters
+    known = _known_options(found)
     for name in options:
-        if name not in known or name in ("x0", "sigma0"):
-            valid = [k for k in known if k not in ("x0", "sigma0")]
-            raise ArgumentTypeError(f"method {found.name!r} has no option {name!r}; {near_miss(name, valid)}")
-    return cast("Strategy", cast(Any, kind)(x0, sigma0, **{**found.options, **options}))
+        if name not in known:
+            raise ArgumentTypeError(f"method {found.name!r} has no option {name!r}; {near_miss(name, known)}")
+    return cast("Strategy", cast(Any, found.load())(x0, sigma0, **{**found.options, **options}))
 
 
 def from_state(state: State) -> Strategy:
@@ -208,7 +287,9 @@ def from_state(state: State) -> Strategy:
     (6, 2)
     """
     name = state.get("method") if isinstance(state, Mapping) else None
-    for method in _METHODS:
-        if method.name == name:
-            return method.load().from_state(state)
-    raise StateError(f"`state['method']` must name a method; {near_miss(str(name), [m.name for m in _METHODS])}")
+    table = methods()
+    if isinstance(state, Mapping) and "scheme" in state:  # of the user's own, perhaps
+        return _acma("ipop").load().from_state(state)
+    if isinstance(name, str) and name in table and name != "auto":
+        return table[name].load().from_state(state)
+    raise StateError(f"`state['method']` must name a method; {near_miss(str(name), [m for m in table if m != 'auto'])}")

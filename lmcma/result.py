@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 from scipy.optimize import OptimizeResult
+
+from lmcma.termination import Stop, StopReason
+
+_LIMITS = (StopReason.MAXFEV, StopReason.MAXITER, StopReason.MAX_TIME, StopReason.CALLBACK)
 
 
 class Result(OptimizeResult):  # type: ignore[misc]
@@ -35,3 +42,12 @@ class Result(OptimizeResult):  # type: ignore[misc]
     history : History or None
         What was recorded on the way; see `lmcma.record`.
     """
+
+
+def outcome(stop: Stop | None, best_f: float, ftarget: float) -> dict[str, Any]:
+    """The fields of a result that say how the run ended: success, status, message, stop."""
+    if stop is None:
+        return {"success": False, "status": -1, "message": "running", "stop": None}
+    success = bool(best_f <= ftarget) if ftarget > -math.inf else stop.converged
+    status = 0 if success else 1 if stop.reason in _LIMITS else 2
+    return {"success": success, "status": status, "message": stop.message, "stop": stop}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from lmcma.errors import ArgumentError, ArgumentTypeError, near_miss
@@ -34,6 +34,7 @@ class StopReason(enum.StrEnum):
     NUMERIC = "numeric"
     EIGEN_FAILURE = "eigen_failure"
     ALL_NAN = "all_nan"
+    MAXRESTARTS = "maxrestarts"
     MAX_TIME = "max_time"
     CALLBACK = "callback"
 
@@ -56,6 +57,7 @@ _TEXT = {
     StopReason.NUMERIC: "the search distribution reaches beyond the floating point numbers ({v} > {t})",
     StopReason.EIGEN_FAILURE: "the covariance matrix could not be decomposed",
     StopReason.ALL_NAN: "{v} iterations in a row without one finite value, the limit is {t}",
+    StopReason.MAXRESTARTS: "{v} restarts with a larger population done, the limit is {t}",
     StopReason.MAX_TIME: "{v} seconds used, the limit is {t}",
     StopReason.CALLBACK: "the callback asked to stop",
 }
@@ -105,6 +107,11 @@ class Stop:
 
     def __str__(self) -> str:
         return self.message
+
+
+def first_of(fired: Sequence[Stop]) -> Stop | None:
+    """The first of several ends, with the others in `also`; None where there is none."""
+    return dataclasses.replace(fired[0], also=tuple(fired[1:])) if fired else None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -111,7 +111,10 @@ def run(campaign: Campaign, spec: MethodSpec, problem: Any, repetition: int = 0)
             baseline = BASELINES[spec.method]
             reason = baseline(objective.one, x0, campaign.sigma0, campaign.x0_box, maxfev, seed, spec.options)
         else:
-            strategy = registry.make(spec.method, x0, campaign.sigma0, rng=seed, maxfev=maxfev, **spec.options)
+            box = {"x0_box": campaign.x0_box} if registry.methods()[spec.method].inner else {}  # where restarts begin
+            strategy = registry.make(
+                spec.method, x0, campaign.sigma0, rng=seed, maxfev=maxfev, **{**box, **spec.options}
+            )
             stop = driver.run(strategy, objective.batch).stop
             reason = str(stop.reason) if stop is not None else "end"
     except TrialOver as end:

@@ -26,8 +26,8 @@ from lmcma.errors import (
     StateError,
 )
 from lmcma.kernels.batch import enter_values, unchanged_rows
-from lmcma.result import Result
-from lmcma.termination import Stop, StopReason, StopRules
+from lmcma.result import Result, outcome
+from lmcma.termination import Stop, StopReason, StopRules, first_of
 from lmcma.typing import BoolArray, FloatArray, IntArray, State
 
 FORMAT = 1
@@ -163,6 +163,11 @@ class PopulationStrategy(ABC):
     def snapshot(self) -> Mapping[str, Any]:
         """The search distribution in numbers, for a recorder."""
 
+    @classmethod
+    def fits(cls, n: int, max_memory: float | None) -> bool:
+        """Whether the default population fits in memory in dimension `n`."""
+        return cls.memory(n, default_popsize(n)) <= memory_limit(max_memory)
+
     # ---------------------------------------------------------------- the protocol
 
     @property
@@ -187,6 +192,11 @@ class PopulationStrategy(ABC):
     def nit(self) -> int:
         """Iterations done: batches told completely."""
         return self._nit
+
+    @property
+    def best_f(self) -> float:
+        """The best value told so far; NaN before the first."""
+        return self._best_f
 
     def ask(self, out: FloatArray | None = None) -> FloatArray:
         """Points to evaluate, one a row.
@@ -274,32 +284,17 @@ class PopulationStrategy(ABC):
         if self._nit >= self._iteration_limit:
             fired.append(Stop(StopReason.MAXITER, self._nit, self._iteration_limit))
         fired += self._stops()
-        if not fired:
-            return None
-        first = fired[0]
-        return first if len(fired) == 1 else Stop(first.reason, first.value, first.threshold, tuple(fired[1:]))
+        return first_of(fired)
 
     def result(self) -> Result:
         """The best so far, and how it went; `lmcma.Result` lists the fields."""
-        stop = self.stop()
-        if stop is None:
-            success, status, message = False, -1, "running"
-        else:
-            reached = self._best_f <= self.ftarget
-            success = reached if self.ftarget > -math.inf else stop.converged
-            limits = (StopReason.MAXFEV, StopReason.MAXITER, StopReason.MAX_TIME, StopReason.CALLBACK)
-            status = 0 if success else 1 if stop.reason in limits else 2
-            message = stop.message
         return Result(
             x=self._best_x.copy(),
             fun=self._best_f,
             nfev=self._nfev,
             nit=self._nit,
             nfail=self._nfail,
-            success=bool(success),
-            status=status,
-            message=message,
-            stop=stop,
+            **outcome(self.stop(), self._best_f, self.ftarget),
             mean=self.mean.copy(),
             sigma=self.sigma,
             popsize=self._popsize,
@@ -544,6 +539,19 @@ def as_point(name: str, x: ArrayLike) -> FloatArray:
             "Start from a point where f can be evaluated."
         )
     return point
+
+
+def as_box(name: str, box: Any, n: int) -> tuple[FloatArray, FloatArray]:
+    """`box` as two (n,) arrays of finite numbers, low < high."""
+    try:
+        low, high = (np.broadcast_to(np.asarray(v, dtype=np.float64), (n,)).copy() for v in box)
+    except (TypeError, ValueError):
+        raise ShapeError(
+            f"`{name}` must be (low, high), two numbers or arrays of shape ({n},); got {box!r:.80}."
+        ) from None
+    if not (np.isfinite(low) & np.isfinite(high) & (low < high)).all():
+        raise ArgumentError(f"`{name}` must be finite with low < high in every coordinate; got {box!r:.80}.")
+    return low, high
 
 
 def as_real(name: str, value: Any) -> float:

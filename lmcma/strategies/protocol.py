@@ -35,6 +35,14 @@ class Strategy(Protocol):
     def nfev(self) -> int:
         """Evaluations told so far."""
 
+    @property
+    def nit(self) -> int:
+        """Iterations done."""
+
+    @property
+    def best_f(self) -> float:
+        """The best value told so far; NaN before the first."""
+
     def ask(self, out: FloatArray | None = None) -> FloatArray:
         """Points to evaluate, one a row; the same ones until they are told."""
 

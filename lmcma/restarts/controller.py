@@ -1,0 +1,400 @@
+"""A strategy that restarts another one, by a scheme."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from lmcma import random, registry
+from lmcma.errors import ArgumentError, ProtocolError, RestartWarning, ShapeError, StateError, near_miss
+from lmcma.restarts.schemes import SCHEMES, Kind, Plan, Scheme, Tally, book, next_run
+from lmcma.result import Result, outcome
+from lmcma.strategies.base import FORMAT, as_box, as_count, as_point, as_positive, as_real, as_values, default_popsize
+from lmcma.strategies.protocol import Strategy
+from lmcma.termination import PROFILES, Stop, StopOption, StopReason, StopRules, first_of, stop_rules
+from lmcma.typing import FloatArray, State
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One run of a chain, for the history.
+
+    Parameters
+    ----------
+    kind : str
+        "first", "large" or "small".
+    popsize, sigma0 : int, float
+        What it started with.
+    nfev, nit : int
+        Its evaluations (its final mean included) and iterations.
+    fun : float
+        The best value it found.
+    stop : Stop or None
+        Why it ended; None for the run that is going on.
+    """
+
+    kind: str
+    popsize: int
+    sigma0: float
+    nfev: int
+    nit: int
+    fun: float
+    stop: Stop | None
+
+
+class Restarts:
+    """Runs of one strategy after the other: IPOP, BIPOP, NIPOP or NBIPOP.
+
+    Usually made by name, ``lmcma.make("bipop-cma", ...)``, or by ``minimize(..., restarts="bipop")``.
+
+    Parameters
+    ----------
+    x0 : (n,) array_like
+        Start of the first run.
+    sigma0 : float
+        Its standard deviation; later runs have it, or less as their scheme says.
+    strategy : str
+        Name of the method that is restarted.
+    scheme : str or Scheme
+        "ipop", "bipop", "nipop", "nbipop", or a `Scheme` of one's own.
+    x0_box : (low, high), optional
+        Later runs start at a point drawn uniformly from this box (numbers or (n,) arrays). Without it all runs start
+        at `x0`, which is warned of once.
+    final_mean : bool
+        Evaluate the mean of the last distribution of every run.
+    popsize : int, optional
+        Population of the first run; the default of the method otherwise.
+    stop : str, StopRules or mapping, optional
+        Stopping rules of a single run; the profile "bbob" by default.
+    ftarget, maxfev, maxiter
+        Limits of all runs together.
+    max_memory : float, optional
+        Bytes, of a run.
+    rng : None, int, SeedSequence or Generator
+        Source of randomness; run k has a child of its own.
+    **options
+        Options of the method.
+
+    Examples
+    --------
+    >>> import lmcma
+    >>> from lmcma.testfunctions import rastrigin
+    >>> es = lmcma.make("bipop-cma", [2.0] * 3, 2.0, x0_box=(-4, 4), ftarget=1e-9, rng=1)
+    >>> while not es.stop():
+    ...     x = es.ask()
+    ...     es.tell(x, rastrigin(x))
+    >>> es.result().success, len(es.result().runs) > 1
+    (True, True)
+    """
+
+    n_obj: ClassVar[int] = 1
+
+    def __init__(
+        self,
+        x0: ArrayLike,
+        sigma0: float,
+        *,
+        strategy: str = "cma",
+        scheme: str | Scheme = "bipop",
+        x0_box: tuple[ArrayLike, ArrayLike] | None = None,
+        final_mean: bool = False,
+        popsize: int | None = None,
+        stop: StopOption = None,
+        ftarget: float | None = None,
+        maxfev: int | None = None,
+        maxiter: int | None = None,
+        max_memory: float | None = None,
+        rng: random.Seed = None,
+        **options: Any,
+    ) -> None:
+        self.x0 = as_point("x0", x0)
+        self.sigma0 = as_positive("sigma0", sigma0)
+        n = len(self.x0)
+        self.strategy = strategy
+        self.scheme = scheme if isinstance(scheme, Scheme) else _named(scheme)
+        self.x0_box = None if x0_box is None else as_box("x0_box", x0_box, n)
+        self.final_mean = bool(final_mean)
+        self._default_popsize = default_popsize(n) if popsize is None else as_count("popsize", popsize, 2)
+        self.rules = stop_rules(stop, default=PROFILES["bbob"])
+        self.ftarget = -math.inf if ftarget is None else as_real("ftarget", ftarget)
+        self.maxfev = math.inf if maxfev is None else as_count("maxfev", maxfev, 1)
+        self.maxiter = math.inf if maxiter is None else as_count("maxiter", maxiter, 1)
+        self.max_memory = max_memory
+        self.options = options
+
+        self._seed = random.seed_sequence(rng)
+        self._rng = np.random.default_rng(random.child(self._seed, 0))  # of starts and schemes
+        self._tally = Tally()
+        self._finished: list[Run] = []
+        self._nfev = self._nit = self._nfail = 0  # all but those of the strategy that is running
+        self._best_x = self.x0.copy()
+        self._best_f = math.nan
+        self._phase = _RUN
+        self._mean_asked = False
+        plan = next_run(self.scheme, self._tally, self._default_popsize, 0.0, 0.0)
+        assert plan is not None
+        self._plan: Plan = plan  # of the run that is going on, or comes next
+        self._inner = self._make()
+
+    # ---------------------------------------------------------------- the protocol
+
+    @property
+    def method(self) -> str:
+        """The name in the registry."""
+        active = self.strategy == "cma" and self.options.get("active") == "2010"
+        return f"{self.scheme.name}-{'acma' if active else self.strategy}"
+
+    @property
+    def dim(self) -> int:
+        """The number of variables."""
+        return len(self.x0)
+
+    @property
+    def popsize(self) -> int:
+        """Rows of the next `ask`: 1 for a final mean."""
+        if self._phase == _RUN:
+            return self._inner.popsize
+        return 1 if self._phase == _MEAN else int(min(self._plan.popsize, max(1, self.maxfev - self._nfev)))
+
+    @property
+    def nfev(self) -> int:
+        """Evaluations told so far, of all runs."""
+        return self._nfev + self._inner.nfev
+
+    @property
+    def nit(self) -> int:
+        """Iterations of all runs."""
+        return self._nit + self._inner.nit
+
+    @property
+    def best_f(self) -> float:
+        """The best value told so far; NaN before the first."""
+        return self._best_f
+
+    def ask(self, out: FloatArray | None = None) -> FloatArray:
+        """Points of the current run, or the final mean of the one that ended; see `Strategy.ask`."""
+        if self._phase == _OVER:
+            raise ProtocolError(f"`ask` has nothing to offer any more: {self.stop()}. End when `stop()` is not None.")
+        if self._phase == _BETWEEN:
+            self._nfev, self._nit = self.nfev, self.nit
+            self._nfail += self._inner.result().nfail
+            self._inner = self._make()
+            self._phase = _RUN
+        if self._phase == _RUN:
+            return self._inner.ask(out)
+        x = np.empty((1, self.dim)) if out is None else out[:1]
+        x[0] = self._inner.result().mean
+        self._mean_asked = True
+        return x
+
+    def tell(self, x: ArrayLike | None, f: ArrayLike, *, ids: Sequence[int] | ArrayLike | None = None) -> None:
+        """Values of points of the current run, or of its final mean; see `Strategy.tell`."""
+        if self._phase == _RUN:
+            self._inner.tell(x, f, ids=ids)
+            if self._better(self._inner.best_f):
+                self._best_f, self._best_x = self._inner.best_f, self._inner.result().x
+            if self._inner.stop() is not None:
+                if self.final_mean and self.nfev < self.maxfev and not self._best_f <= self.ftarget:
+                    self._phase = _MEAN
+                else:
+                    self._finish(self._inner.best_f)
+            return
+        if not self._mean_asked:
+            raise ProtocolError("`tell` needs a batch that was asked for; none is out. Call `ask()` first.")
+        value = as_values(f)
+        if len(value) != 1:
+            raise ShapeError(f"`f` must have one value, that of the final mean; got {len(value)}.")
+        self._mean_asked = False
+        self._nfev += 1
+        self._nfail += int(np.isnan(value[0]))
+        if self._better(float(value[0])):
+            self._best_f, self._best_x = float(value[0]), self._inner.result().mean
+        self._finish(float(np.fmin(value[0], self._inner.best_f)), extra=1)
+
+    def stop(self) -> Stop | None:
+        """Why the whole chain is over; None while it is not. Ends of single runs are in `result().runs`."""
+        fired = []
+        if self._best_f <= self.ftarget:
+            fired.append(Stop(StopReason.FTARGET, self._best_f, self.ftarget))
+        if self.nfev >= self.maxfev:
+            fired.append(Stop(StopReason.MAXFEV, self.nfev, self.maxfev))
+        if self.nit >= self.maxiter:
+            fired.append(Stop(StopReason.MAXITER, self.nit, self.maxiter))
+        if self._phase == _OVER:
+            fired.append(Stop(StopReason.MAXRESTARTS, self._tally.large, self.scheme.max_large))
+        return first_of(fired)
+
+    def result(self) -> Result:
+        """The best of all runs; `runs` has one entry a run, the one going on included."""
+        inner = self._inner.result()
+        return Result(
+            x=self._best_x.copy(),
+            fun=self._best_f,
+            nfev=self.nfev,
+            nit=self.nit,
+            nfail=self._nfail + inner.nfail,
+            **outcome(self.stop(), self._best_f, self.ftarget),
+            mean=inner.mean,
+            sigma=inner.sigma,
+            popsize=inner.popsize,
+            method=self.method,
+            runs=[*self._finished, *([self._run(inner.fun)] if self._phase in (_RUN, _MEAN) else [])],
+        )
+
+    def snapshot(self) -> Mapping[str, Any]:
+        """That of the current run, with iterations and best value of all runs."""
+        return {**self._inner.snapshot(), "nit": self.nit, "best_f": self._best_f}
+
+    # ---------------------------------------------------------------- runs
+
+    def _make(self) -> Strategy:
+        """The strategy of the planned run."""
+        k, plan = self._tally.runs, self._plan
+        left = self.maxfev - self._nfev
+        limits = {
+            "ftarget": None if self.ftarget == -math.inf else self.ftarget,
+            "maxfev": None if left == math.inf or left <= 0 else int(left),
+            "maxiter": None if plan.maxiter == math.inf else max(1, int(plan.maxiter)),
+        }
+        return registry.make(
+            self.strategy,
+            self.x0 if k == 0 else self._start(),
+            self.sigma0 * plan.sigma_factor,
+            popsize=plan.popsize,
+            stop=self.rules,
+            max_memory=self.max_memory,
+            rng=random.child(self._seed, k + 1),
+            **limits,
+            **self.options,
+        )
+
+    def _start(self) -> FloatArray:
+        """Where a restart begins."""
+        if self.x0_box is not None:
+            return self._rng.uniform(*self.x0_box)
+        if self._tally.runs == 1:
+            warnings.warn(
+                "all restarts begin at `x0`: without `x0_box` there is no other place to begin. Give a box.",
+                RestartWarning,
+                stacklevel=4,
+            )
+        return self.x0
+
+    def _better(self, f: float) -> bool:
+        return f < self._best_f or (math.isnan(self._best_f) and not math.isnan(f))
+
+    def _run(self, best: float, extra: int = 0) -> Run:
+        plan, inner = self._plan, self._inner
+        sigma0 = self.sigma0 * plan.sigma_factor
+        return Run(str(plan.kind), plan.popsize, sigma0, inner.nfev + extra, inner.nit, best, inner.stop())
+
+    def _finish(self, best: float, extra: int = 0) -> None:
+        """Book the run that ended, and plan the next one."""
+        run = self._run(best, extra)
+        self._finished.append(run)
+        self._tally = book(self._tally, self._plan.kind, run.nfev, best)
+        plan = next_run(self.scheme, self._tally, self._default_popsize, *self._rng.random(2))
+        self._phase = _OVER if plan is None else _BETWEEN
+        self._plan = plan or self._plan
+
+    # ---------------------------------------------------------------- save and restore
+
+    def state_dict(self) -> State:
+        """Everything needed to go on to the bit: the chain, and the state of its current run."""
+        return {
+            "method": self.method,
+            "format": FORMAT,
+            "x0": self.x0.copy(),
+            "sigma0": self.sigma0,
+            "strategy": self.strategy,
+            "scheme": dataclasses.asdict(self.scheme),
+            "x0_box": None if self.x0_box is None else np.array(self.x0_box),
+            "final_mean": self.final_mean,
+            "default_popsize": self._default_popsize,
+            "rules": dataclasses.asdict(self.rules),
+            "ftarget": self.ftarget,
+            "maxfev": self.maxfev,
+            "maxiter": self.maxiter,
+            "max_memory": self.max_memory,
+            "options": dict(self.options),
+            "entropy": str(self._seed.entropy),
+            "spawn_key": np.array(self._seed.spawn_key, dtype=np.int64),
+            "rng": random.generator_state(self._rng),
+            "tally": dataclasses.asdict(self._tally),
+            "plan": dataclasses.asdict(self._plan),
+            "finished": {str(k): _run_state(run) for k, run in enumerate(self._finished)},
+            "nfev": self._nfev,
+            "nit": self._nit,
+            "nfail": self._nfail,
+            "best_x": self._best_x.copy(),
+            "best_f": self._best_f,
+            "phase": self._phase,
+            "mean_asked": self._mean_asked,
+            "inner": self._inner.state_dict(),
+        }
+
+    @classmethod
+    def from_state(cls, state: State) -> Self:
+        """The chain whose `state_dict` this is."""
+        if state.get("format") != FORMAT:
+            raise StateError(f"`state['format']` must be {FORMAT}; got {state.get('format')!r}.")
+        try:
+            finite = {k: None if abs(state[k]) == math.inf else state[k] for k in ("ftarget", "maxfev", "maxiter")}
+            box = state["x0_box"]
+            es = cls(
+                state["x0"],
+                state["sigma0"],
+                strategy=state["strategy"],
+                scheme=Scheme(**state["scheme"]),
+                x0_box=None if box is None else (box[0], box[1]),
+                final_mean=state["final_mean"],
+                popsize=state["default_popsize"],
+                stop=StopRules(**state["rules"]),
+                max_memory=state["max_memory"],
+                rng=0,
+                **finite,
+                **state["options"],
+            )
+            key = tuple(int(k) for k in state["spawn_key"])
+            es._seed = np.random.SeedSequence(int(state["entropy"]), spawn_key=key)
+            es._rng = random.generator_from_state(state["rng"])
+            es._tally = Tally(**state["tally"])
+            es._plan = Plan(**{**state["plan"], "kind": Kind(state["plan"]["kind"])})
+            es._finished = [_run_from(state["finished"][k]) for k in sorted(state["finished"], key=int)]
+            es._nfev, es._nit, es._nfail = (int(state[k]) for k in ("nfev", "nit", "nfail"))
+            es._best_x, es._best_f = np.array(state["best_x"]), float(state["best_f"])
+            es._phase, es._mean_asked = str(state["phase"]), bool(state["mean_asked"])
+            es._inner = registry.from_state(state["inner"])
+        except KeyError as e:
+            raise StateError(f"`state` must have the entry {e}; it is missing. The state is incomplete.") from e
+        return es
+
+
+_RUN, _MEAN, _BETWEEN, _OVER = "run", "mean", "between", "over"
+
+
+def _named(name: Any) -> Scheme:
+    if name not in SCHEMES:
+        raise ArgumentError(f"`scheme`: there is no {name!r}; {near_miss(str(name), SCHEMES)}")
+    return SCHEMES[name]
+
+
+def _run_state(run: Run) -> State:
+    stop = run.stop
+    ends = [] if stop is None else [stop, *stop.also]
+    return {
+        **{f.name: getattr(run, f.name) for f in dataclasses.fields(Run) if f.name != "stop"},
+        "stop": {str(k): [str(s.reason), float(s.value), float(s.threshold)] for k, s in enumerate(ends)},
+    }
+
+
+def _run_from(state: State) -> Run:
+    ends = [Stop(StopReason(r), v, t) for _, (r, v, t) in sorted(state["stop"].items(), key=lambda kv: int(kv[0]))]
+    stop = dataclasses.replace(ends[0], also=tuple(ends[1:])) if ends else None
+    return Run(**{**state, "stop": stop})
