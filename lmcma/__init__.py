@@ -17,9 +17,11 @@ __version__ = "0.1.0"
 _LAZY = {
     "CMAES": "lmcma.strategies.cma",
     "LMCMA": "lmcma.strategies.lm_cma",
+    "MAES": "lmcma.strategies.ma",
     "History": "lmcma.record.history",
     "Restarts": "lmcma.restarts",
     "Result": "lmcma.result",
+    "SelfCMAES": "lmcma.strategies.self_cma",
     "SepCMAES": "lmcma.strategies.sep_cma",
     "Scheme": "lmcma.restarts",
     "Stop": "lmcma.termination",
@@ -42,17 +44,22 @@ if TYPE_CHECKING:
     from lmcma.result import Result
     from lmcma.strategies.cma import CMAES
     from lmcma.strategies.lm_cma import LMCMA
+    from lmcma.strategies.ma import MAES
     from lmcma.strategies.protocol import Strategy
+    from lmcma.strategies.self_cma import SelfCMAES
     from lmcma.strategies.sep_cma import SepCMAES
     from lmcma.termination import Stop, StopReason, StopRules
 
 __all__ = [
     "CMAES",
     "LMCMA",
+    "MAES",
     "History",
     "Restarts",
     "Result",
     "Scheme",
+    "SelfCMAES",
+    "SepCMAES",
     "Stop",
     "StopReason",
     "StopRules",

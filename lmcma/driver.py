@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from lmcma.errors import ShapeError
 from lmcma.record.history import History
 from lmcma.result import Result
@@ -49,9 +51,9 @@ def run(
     limit: Stop | None = None
     while limit is None and strategy.stop() is None:
         x = strategy.ask()
-        f = evaluate(x)
-        if len(f) != len(x):
-            raise ShapeError(f"`evaluate` must return {len(x)} values, one per row; got {len(f)}.")
+        f = np.asarray(evaluate(x), dtype=np.float64)
+        if f.shape[:1] != (len(x),):
+            raise ShapeError(f"`evaluate` must return {len(x)} values, one per row; got shape {f.shape}.")
         strategy.tell(None, f)  # None: the rows as asked, whatever the objective did to its argument
         if recorder is not None:
             recorder.record(strategy, f)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from lmcma import driver
@@ -16,6 +15,7 @@ from lmcma.record import History
 from lmcma.registry import make, resolve
 from lmcma.restarts import SCHEMES, Restarts, Scheme
 from lmcma.result import Result
+from lmcma.strategies.base import as_point, as_real
 from lmcma.termination import StopOption
 from lmcma.typing import FloatArray
 
@@ -110,8 +110,10 @@ def minimize(
     evaluate = Serial(fun, on_error)
     if callback is not None and not callable(callback):
         raise ArgumentTypeError(f"`callback` must be callable, callback(result); got {callback!r:.80}.")
-    if max_time is not None and not max_time > 0:
+    if max_time is not None and not as_real("max_time", max_time) > 0:
         raise ArgumentError(f"`max_time` must be a number of seconds > 0; got {max_time!r}.")
+    if not isinstance(options, Mapping | None):
+        raise ArgumentTypeError(f"`options` must be a mapping of names to values; got {options!r:.80}.")
     given: dict[str, Any] = {
         "popsize": popsize,
         "maxfev": maxfev,
@@ -131,7 +133,7 @@ def minimize(
     if restarts is None:
         strategy = make(method, x0, sigma0, **given)
     else:
-        base = resolve(method, int(np.size(x0)), max_memory)
+        base = resolve(method, len(as_point("x0", x0)), max_memory, popsize)
         if base.inner:
             raise ArgumentError(f"`restarts`: method {base.name!r} restarts by itself. Give one of the two.")
         if isinstance(restarts, Scheme):

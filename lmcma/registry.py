@@ -80,8 +80,26 @@ _METHODS = (
         "separable or nearly separable functions of any size; learns a scale for every coordinate",
         "Ros, Hansen, A Simple Modification in CMA-ES Achieving Linear Time and Space Complexity, PPSN 2008; "
         "negative weights: Hansen, arXiv:1604.00772, 2023",
-        "active weights; tutorial constants with rates times (n + 2)/3; stop profile bbob without maxiter; no final mean",
+        "active weights; tutorial constants, rates times (n + 2)/3; stop profile bbob without maxiter; no final mean",
         "time O(n) per candidate, memory of one population, O(n log n)",
+    ),
+    Method(
+        "ma",
+        "lmcma.strategies.ma:MAES",
+        "up to some hundred variables; nearly CMA-ES, without its decompositions and without active weights",
+        "Beyer, Sendhoff, Simplify Your Covariance Matrix Adaptation Evolution Strategy, "
+        "IEEE Transactions on Evolutionary Computation 21(5), 2017",
+        "no active update; constants of 2017; stop profile bbob without maxiter; no final mean",
+        "time O(n^2) per candidate, memory O(n^2)",
+    ),
+    Method(
+        "self-cma",
+        "lmcma.strategies.self_cma:SelfCMAES",
+        "large populations (10 n by default) on functions with a hard covariance matrix; adapts its learning rates",
+        "Loshchilov, Schoenauer, Sebag, Hansen, Maximum Likelihood-based Online Adaptation of Hyper-parameters in "
+        "CMA-ES, PPSN 2014",
+        "no active update; tutorial constants but for adapted rates; stop profile bbob without maxiter; no final mean",
+        "time O(n^2) per candidate, 20 of them on top; memory O(n^2)",
     ),
 )
 _SCHEMES = {
@@ -213,14 +231,24 @@ def methods() -> MethodTable:
     return MethodTable((_AUTO, *_METHODS, *_PRESETS))
 
 
-def resolve(method: str, n: int, max_memory: float | None = None) -> Method:
-    """The method that a name stands for in dimension `n`; only ``"auto"`` depends on it."""
+def resolve(method: str, n: int, max_memory: float | None = None, popsize: int | None = None) -> Method:
+    """The method that a name stands for in dimension `n`; only ``"auto"`` depends on it, and on memory."""
     found = methods()[method]
     if found is not _AUTO:
         return found
     kind = cast(Any, methods()["cma"].load())
-    small = n <= AUTO_MAX_DIM and kind.fits(n, max_memory)
+    small = n <= AUTO_MAX_DIM and kind.fits(n, max_memory, popsize)
     return methods()["cma" if small else "lm-cma"]
+
+
+def _dimension(x0: ArrayLike) -> int:
+    """Entries of `x0`; 1 where it cannot be used, which the strategy says better."""
+    import numpy as np
+
+    try:
+        return max(1, np.size(x0))
+    except ValueError:
+        return 1
 
 
 def _known_options(method: Method) -> list[str]:
@@ -266,9 +294,7 @@ def make(method: str, x0: ArrayLike, sigma0: float | ArrayLike, **options: Any) 
     >>> es.stop().reason
     <StopReason.FTARGET: 'ftarget'>
     """
-    import numpy as np
-
-    found = resolve(method, int(np.size(x0)), options.get("max_memory"))
+    found = resolve(method, _dimension(x0), options.get("max_memory"), options.get("popsize"))
     known = _known_options(found)
     for name in options:
         if name not in known:

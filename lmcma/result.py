@@ -37,6 +37,10 @@ class Result(OptimizeResult):  # type: ignore[misc]
         The mean of the search distribution, often better than `x` on noisy functions.
     sigma : float
         The step size.
+    method : str
+        Its name in the registry.
+    popsize : int
+        The population size, of the last run.
     runs : list
         One entry a run where a method restarts; empty otherwise.
     history : History or None

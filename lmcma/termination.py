@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import math
+import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -101,12 +102,17 @@ class Stop:
     @property
     def message(self) -> str:
         """One line for people, built from the data."""
-        text = _TEXT[self.reason].format(v=f"{self.value:g}", t=f"{self.threshold:g}")
+        text = _TEXT[self.reason].format(v=_number(self.value), t=_number(self.threshold))
         more = f" (also {', '.join(s.reason for s in self.also)})" if self.also else ""
         return f"{self.reason}: {text}{more}"
 
     def __str__(self) -> str:
         return self.message
+
+
+def _number(value: float) -> str:
+    """Counts in full, other numbers with six digits."""
+    return str(int(value)) if abs(value) < 1e15 and value == int(value) else f"{value:g}"
 
 
 def first_of(fired: Sequence[Stop]) -> Stop | None:
@@ -230,6 +236,8 @@ def stop_rules(option: StopOption, *, default: StopRules) -> StopRules:
     if option is None:
         return default
     if isinstance(option, StopRules):
+        for name, value in dataclasses.asdict(option).items():
+            _checked_rule(name, value)
         return option
     if isinstance(option, str):
         return _profile(option)
@@ -264,7 +272,7 @@ def _checked_rule(name: str, value: Any) -> Any:
     elif isinstance(value, str):
         ok = name in forms and value in ("bbob", "matlab")
     else:
-        ok = isinstance(value, (int, float)) and value >= 0 and name not in forms - {"maxiter"}
+        ok = isinstance(value, numbers.Real) and float(value) >= 0 and name not in forms - {"maxiter"}
     if not ok:
         expected = (
             "'bbob', 'matlab' or None"

@@ -27,6 +27,16 @@ STRATEGIES = [
     pytest.param(_maker("lm-cma", n=40, noise="gaussian", popsize=7), id="lm-cma-gaussian"),
     pytest.param(_maker("lm-cma", n=1), id="lm-cma-1d"),
     pytest.param(_maker("lm-cma", n=70, mirrored=False, memory=3), id="lm-cma-single"),
+    pytest.param(_maker("sep-cma"), id="sep-cma"),
+    pytest.param(_maker("sep-cma", n=1), id="sep-cma-1d"),
+    pytest.param(_maker("sep-cma", n=30, variant="passive", popsize=9), id="sep-cma-passive"),
+    pytest.param(_maker("sep-cma", n=12, variant="2008"), id="sep-cma-2008"),
+    pytest.param(_maker("ma"), id="ma"),
+    pytest.param(_maker("ma", n=1), id="ma-1d"),
+    pytest.param(_maker("ma", n=30, popsize=9), id="ma-30"),
+    pytest.param(_maker("self-cma"), id="self-cma"),
+    pytest.param(_maker("self-cma", n=1), id="self-cma-1d"),
+    pytest.param(_maker("self-cma", n=18, popsize=40, rates0="default"), id="self-cma-default"),
 ]
 
 

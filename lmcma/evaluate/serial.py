@@ -50,8 +50,6 @@ class Serial:
             try:
                 value = fun(x[k])
                 f[k] = value if type(value) is float else _as_float(value)
-            except (KeyboardInterrupt, StopIteration, SystemExit):
-                raise
             except Exception as error:
                 f[k] = self._failed(x[k], error)
             self._calls += 1

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
@@ -16,12 +18,30 @@ _OPTIONS = {"error_model": "numpy"}  # 1/0 is inf, as in NumPy
 _log = logging.getLogger("lmcma")
 
 
+def _cache_folder() -> str:
+    """Where compiled kernels are kept: one folder for each state of all their sources.
+
+    The compiler itself notices a change of the file of a function only, not of those that it calls.
+    """
+    here = Path(__file__).parent
+    sources = sorted(here.glob("*.py"))
+    state = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
+    user = numba.config.CACHE_DIR
+    return str(Path(user) / f"lmcma-{state}" if user else here / "__pycache__" / f"kernels-{state}")
+
+
+_CACHE = _cache_folder()
+
+
 def kernel(function: F) -> F:
     """Compile `function` when first called; keep the result on disk where there is a place for it."""
+    user, numba.config.CACHE_DIR = numba.config.CACHE_DIR, _CACHE
     try:
         return cast(F, numba.njit(cache=True, **_OPTIONS)(function))
     except RuntimeError:  # no writable place for the cache: compile in every process
         return cast(F, numba.njit(**_OPTIONS)(function))
+    finally:
+        numba.config.CACHE_DIR = user
 
 
 class _Announce(event.Listener):  # type: ignore[misc]

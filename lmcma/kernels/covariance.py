@@ -1,7 +1,7 @@
 """The iteration of CMA-ES with a full covariance matrix, compiled as a whole.
 
 The entire state is one array of float64, cut into fields by a table of offsets, so that a call costs the same
-whatever it touches; `Layout` makes the table, and strategies see the fields as named views.  Loops below
+whatever it touches; `layout` makes the table, and strategies see the fields as named views.  Loops below
 `LOOPS_UP_TO` variables, BLAS above: the results differ in the last bits only.
 """
 
@@ -194,12 +194,13 @@ def update(
     diagonal = field(state, at, DIAGONAL)
     for j in range(n):
         diagonal[j] = C[j, j]
-    clipped = at[STD_MIN + 1] > at[STD_MIN] and _limit_deviations(state, at)
+    if at[STD_MIN + 1] > at[STD_MIN]:
+        limit_deviations(state, at)
 
     # decomposition, lazily
     count[STALE] += 1
     failed = 0
-    if count[STALE] >= count[GAP] or clipped:
+    if count[STALE] >= count[GAP]:
         failed = decompose(state, at, count, ints)
 
     mask = stopping.value_rules(f, ranking, tol, value, count, field(state, at, RING), field(state, at, FLAGS), long)
@@ -311,7 +312,7 @@ def _active_2010(state: FloatArray, at: IntArray, ranking: IntArray, own: BoolAr
 
 
 @kernel
-def _limit_deviations(state: FloatArray, at: IntArray) -> bool:
+def limit_deviations(state: FloatArray, at: IntArray) -> bool:
     """Scale rows and columns of C so that sigma sqrt(C_jj) keeps within its limits; whether any was scaled."""
     n = at[MEAN + 1] - at[MEAN]
     s, p_c, diagonal = field(state, at, SCALARS), field(state, at, P_C), field(state, at, DIAGONAL)
@@ -369,7 +370,7 @@ def decompose(state: FloatArray, at: IntArray, count: IntArray, ints: IntArray) 
     if not (smallest > 0 and largest <= limit * smallest):
         if not largest > 0:  # nothing is left of the distribution
             return 1 << stopping.EIGEN_FAILURE
-        if not smallest > 0 and np.isfinite(field(state, at, TOL)[stopping.CONDITIONCOV]):
+        if not smallest > 0 and not count[ROBUST] and np.isfinite(field(state, at, TOL)[stopping.CONDITIONCOV]):
             mask = 1 << stopping.CONDITIONCOV
         if count[ROBUST] or not smallest > 0:
             count[REPAIRS] += 1
@@ -384,7 +385,8 @@ def decompose(state: FloatArray, at: IntArray, count: IntArray, ints: IntArray) 
         for i in range(n):
             Bt[j, i] = a[j, i]
 
-    # sigma and C may drift apart without changing the distribution: bring them together
+    # sigma and C may drift apart without changing the distribution: bring them together (by the root of their ratio;
+    # the ratio itself, which the programs of Hansen take, would only swap them)
     ratio = 1.0
     if s[SIGMA] > 1e10 * D[n - 1]:
         ratio = math.sqrt(s[SIGMA] / D[n - 1])

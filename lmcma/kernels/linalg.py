@@ -39,7 +39,7 @@ _dsyrk = _external(cython_blas, "dsyrk", 10)
 _dgemm = _external(cython_blas, "dgemm", 13)
 
 # ASCII codes of LAPACK's options; an option is the first byte of an int32
-_N, _U, _V = ord("N"), ord("U"), ord("V")
+_N, _T, _U, _V = ord("N"), ord("T"), ord("U"), ord("V")
 
 
 def eigh_workspace(n: int) -> tuple[int, int]:
@@ -90,4 +90,21 @@ def gemm(a: FloatArray, b: FloatArray, out: FloatArray, scalars: FloatArray, int
     # fmt: off
     _dgemm(trans.ctypes, trans.ctypes, m.ctypes, k.ctypes, n.ctypes, scalars.ctypes, b.ctypes, m.ctypes,
            a.ctypes, n.ctypes, beta.ctypes, out.ctypes, m.ctypes)
+    # fmt: on
+
+
+@kernel
+def add_product(
+    a: FloatArray, b: FloatArray, beta: float, out: FloatArray, scalars: FloatArray, ints: IntArray
+) -> None:
+    """Set ``out = beta out + a.T @ b``.
+
+    a : (k, n); b : (k, m); out : (n, m); scalars : (>= 2,) scratch.
+    """
+    ints[0], ints[1], ints[2], ints[3], ints[4] = _N, _T, b.shape[1], a.shape[1], a.shape[0]
+    scalars[0], scalars[1] = 1.0, beta
+    trans_b, trans_a, m, n, k, beta_ = ints[0:], ints[1:], ints[2:], ints[3:], ints[4:], scalars[1:]
+    # fmt: off
+    _dgemm(trans_b.ctypes, trans_a.ctypes, m.ctypes, n.ctypes, k.ctypes, scalars.ctypes, b.ctypes, m.ctypes,
+           a.ctypes, n.ctypes, beta_.ctypes, out.ctypes, m.ctypes)
     # fmt: on

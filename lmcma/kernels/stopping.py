@@ -74,7 +74,7 @@ def thresholds(rules: StopRules, n: int, popsize: int) -> FloatArray:
     tol[STAGNATION_WINDOW] = math.ceil(120 + 30 * n / popsize)
     if rules.stagnation == "bbob":
         tol[STAGNATION], tol[STAGNATION_PART] = 0.0, 0.3
-        tol[STAGNATION_FROM] = tol[STAGNATION_WINDOW]
+        tol[STAGNATION_FROM] = min(MAX_WINDOW, tol[STAGNATION_WINDOW])
     elif rules.stagnation == "matlab":
         tol[STAGNATION], tol[STAGNATION_PART] = 0.0, 1 / 3
         tol[STAGNATION_FROM] = max(tol[STAGNATION_WINDOW], math.floor(n * (5 + 100 / popsize)) + 1)
@@ -136,6 +136,8 @@ def value_rules(
     count[T] += 1
     t = count[T]
     best, worst = f[order[0]], f[order[k - 1]]
+    if worst != worst:
+        worst = np.inf
     a, b = f[order[(k - 1) // 2]], f[order[k // 2]]
     middle = 0.5 * (a + b) if np.isfinite(a + b) else b
 
@@ -178,6 +180,59 @@ def value_rules(
 
 
 @kernel
+def size_rules(
+    mean: FloatArray,
+    sigma: float,
+    sigma0: float,
+    drift: float,
+    p_c: FloatArray,
+    diagonal: FloatArray,
+    shortest: float,
+    longest: float,
+    tol: FloatArray,
+    value: FloatArray,
+) -> int:
+    """The mask of rules on the size of the search distribution that hold.
+
+    mean, p_c : (n,); diagonal : (n,), of C; shortest, longest : roots of its extreme eigenvalues, NaN for `shortest`
+    where it is not known; drift : factor that was moved from sigma into C, see `covariance.decompose`.
+    """
+    mask = 0
+    n = len(mean)
+    largest, widest, reach = 0.0, 0.0, 0.0
+    no_effect = -1
+    for j in range(n):
+        std = sigma * math.sqrt(max(diagonal[j], 0.0))
+        largest = max(largest, max(sigma * abs(p_c[j]), std))
+        widest = max(widest, std)
+        reach = max(reach, abs(mean[j]))
+        if no_effect < 0 and mean[j] + 0.2 * std == mean[j]:
+            no_effect = j
+    value[TOLX] = largest / sigma0
+    if value[TOLX] < tol[TOLX]:
+        mask |= 1 << TOLX
+    value[TOLFACUPX] = widest / sigma0
+    if value[TOLFACUPX] > tol[TOLFACUPX]:
+        mask |= 1 << TOLFACUPX
+    value[NOEFFECTCOOR] = no_effect
+    if value[NOEFFECTCOOR] >= tol[NOEFFECTCOOR]:
+        mask |= 1 << NOEFFECTCOOR
+
+    value[TOLUPSIGMA] = sigma * drift / sigma0 / (longest / drift)
+    if value[TOLUPSIGMA] > tol[TOLUPSIGMA]:
+        mask |= 1 << TOLUPSIGMA
+    value[CONDITIONCOV] = (longest / shortest) ** 2
+    if value[CONDITIONCOV] > tol[CONDITIONCOV]:
+        mask |= 1 << CONDITIONCOV
+
+    # forty standard deviations in all directions: no candidate gets beyond
+    value[NUMERIC] = reach + 40.0 * sigma * longest * math.sqrt(n)
+    if not value[NUMERIC] < tol[NUMERIC]:
+        mask |= 1 << NUMERIC
+    return mask
+
+
+@kernel
 def distribution_rules(
     t: int,
     mean: FloatArray,
@@ -193,36 +248,11 @@ def distribution_rules(
 ) -> int:
     """The mask of rules on the search distribution that hold.
 
-    t : iterations done; mean, p_c : (n,); diagonal : (n,), of C; D : (n,), roots of its eigenvalues, ascending;
-    Bt : (n, n), eigenvectors in rows; drift : factor that was moved from sigma into C, see `covariance.decompose`.
+    t : iterations done; D : (n,), roots of the eigenvalues of C, ascending; Bt : (n, n), eigenvectors in rows;
+    the others as in `size_rules`.
     """
-    mask = 0
     n = len(mean)
-    longest, widest, reach = 0.0, 0.0, 0.0
-    no_effect = -1
-    for j in range(n):
-        std = sigma * math.sqrt(max(diagonal[j], 0.0))
-        longest = max(longest, max(sigma * abs(p_c[j]), std))
-        widest = max(widest, std)
-        reach = max(reach, abs(mean[j]))
-        if no_effect < 0 and mean[j] + 0.2 * std == mean[j]:
-            no_effect = j
-    value[TOLX] = longest / sigma0
-    if value[TOLX] < tol[TOLX]:
-        mask |= 1 << TOLX
-    value[TOLFACUPX] = widest / sigma0
-    if value[TOLFACUPX] > tol[TOLFACUPX]:
-        mask |= 1 << TOLFACUPX
-    value[NOEFFECTCOOR] = no_effect
-    if value[NOEFFECTCOOR] >= tol[NOEFFECTCOOR]:
-        mask |= 1 << NOEFFECTCOOR
-
-    value[TOLUPSIGMA] = sigma * drift / sigma0 / (D[n - 1] / drift)
-    if value[TOLUPSIGMA] > tol[TOLUPSIGMA]:
-        mask |= 1 << TOLUPSIGMA
-    value[CONDITIONCOV] = (D[n - 1] / D[0]) ** 2
-    if value[CONDITIONCOV] > tol[CONDITIONCOV]:
-        mask |= 1 << CONDITIONCOV
+    mask = size_rules(mean, sigma, sigma0, drift, p_c, diagonal, D[0], D[n - 1], tol, value)
     axis = t % n
     value[NOEFFECTAXIS] = axis
     step = 0.1 * sigma * D[axis]
@@ -233,9 +263,26 @@ def distribution_rules(
             break
     if not moved and tol[NOEFFECTAXIS] == 0.0:
         mask |= 1 << NOEFFECTAXIS
+    return mask
 
-    # forty standard deviations in all directions: no candidate gets beyond
-    value[NUMERIC] = reach + 40.0 * sigma * D[n - 1] * math.sqrt(n)
-    if not value[NUMERIC] < tol[NUMERIC]:
-        mask |= 1 << NUMERIC
+
+@kernel
+def diagonal_rules(
+    t: int,
+    mean: FloatArray,
+    sigma: float,
+    sigma0: float,
+    p_c: FloatArray,
+    diagonal: FloatArray,
+    shortest: float,
+    longest: float,
+    tol: FloatArray,
+    value: FloatArray,
+) -> int:
+    """`distribution_rules` where C is diagonal: its axes are the coordinates."""
+    mask = size_rules(mean, sigma, sigma0, 1.0, p_c, diagonal, shortest, longest, tol, value)
+    axis = t % len(mean)
+    value[NOEFFECTAXIS] = axis
+    if mean[axis] + 0.1 * sigma * math.sqrt(diagonal[axis]) == mean[axis] and tol[NOEFFECTAXIS] == 0.0:
+        mask |= 1 << NOEFFECTAXIS
     return mask

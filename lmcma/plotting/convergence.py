@@ -210,7 +210,7 @@ class _Curve:
     zorder: float = 2.0
 
 
-_LEGEND: Mapping[str, Any] = {"fontsize": 8, "framealpha": 0.85, "edgecolor": "none", "loc": "lower left"}
+_LEGEND: Mapping[str, Any] = {"fontsize": 8, "framealpha": 0.7, "edgecolor": "none", "loc": "lower left"}
 
 
 def _drawable(y: FloatArray, log: bool) -> BoolArray:

@@ -15,7 +15,17 @@ from lmcma import random, registry
 from lmcma.errors import ArgumentError, ProtocolError, RestartWarning, ShapeError, StateError, near_miss
 from lmcma.restarts.schemes import SCHEMES, Kind, Plan, Scheme, Tally, book, next_run
 from lmcma.result import Result, outcome
-from lmcma.strategies.base import FORMAT, as_box, as_count, as_point, as_positive, as_real, as_values, default_popsize
+from lmcma.strategies.base import (
+    FORMAT,
+    NO_LIMIT,
+    as_box,
+    as_count,
+    as_point,
+    as_positive,
+    as_real,
+    as_values,
+    default_popsize,
+)
 from lmcma.strategies.protocol import Strategy
 from lmcma.termination import PROFILES, Stop, StopOption, StopReason, StopRules, first_of, stop_rules
 from lmcma.typing import FloatArray, State
@@ -220,7 +230,7 @@ class Restarts:
     def stop(self) -> Stop | None:
         """Why the whole chain is over; None while it is not. Ends of single runs are in `result().runs`."""
         fired = []
-        if self._best_f <= self.ftarget:
+        if -math.inf < self.ftarget and self._best_f <= self.ftarget:
             fired.append(Stop(StopReason.FTARGET, self._best_f, self.ftarget))
         if self.nfev >= self.maxfev:
             fired.append(Stop(StopReason.MAXFEV, self.nfev, self.maxfev))
@@ -345,7 +355,7 @@ class Restarts:
         if state.get("format") != FORMAT:
             raise StateError(f"`state['format']` must be {FORMAT}; got {state.get('format')!r}.")
         try:
-            finite = {k: None if abs(state[k]) == math.inf else state[k] for k in ("ftarget", "maxfev", "maxiter")}
+            finite = {k: None if state[k] == off else state[k] for k, off in NO_LIMIT.items()}
             box = state["x0_box"]
             es = cls(
                 state["x0"],

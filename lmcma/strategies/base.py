@@ -19,7 +19,6 @@ from lmcma import random
 from lmcma.errors import (
     ArgumentError,
     ArgumentTypeError,
-    LmcmaError,
     MemoryLimitError,
     ProtocolError,
     ShapeError,
@@ -31,7 +30,8 @@ from lmcma.termination import Stop, StopReason, StopRules, first_of
 from lmcma.typing import BoolArray, FloatArray, IntArray, State
 
 FORMAT = 1
-_PROBED_COLUMNS = 4096  # a told batch is compared with the asked one in at most so many columns
+NO_LIMIT = {"ftarget": -math.inf, "maxfev": math.inf, "maxiter": math.inf}
+_PROBED_COLUMNS = 10_000  # a told batch is compared with the asked one in at most so many columns
 
 
 def default_popsize(n: int) -> int:
@@ -89,6 +89,11 @@ class PopulationStrategy(ABC):
         self.x0 = as_point("x0", x0)
         self.sigma0 = as_positive("sigma0", sigma0)
         self._n = n = len(self.x0)
+        reach = float(np.abs(self.x0).max()) + 40 * self.sigma0 * math.sqrt(n)
+        if not reach < 1e308:
+            raise ArgumentError(
+                f"`x0` and `sigma0` must leave room for candidates; they reach to {reach:g}. Scale the variables."
+            )
         self._popsize = default_popsize(n) if popsize is None else as_count("popsize", popsize, 2)
         self._check_memory(self.memory(n, self._popsize, stored), max_memory)
         self.rules = rules
@@ -110,7 +115,9 @@ class PopulationStrategy(ABC):
         self._received = np.zeros(self._popsize, dtype=np.bool_)
         self._own = np.ones(self._popsize, dtype=np.bool_)  # row as asked, not edited by the caller
         self._probe = np.empty((0, 0))  # what `ask` returned, to notice edited rows
-        self._foreign: list[tuple[FloatArray, float, int]] = []  # (point, value, row replaced or -1)
+        self._foreign: list[
+            tuple[FloatArray, float, int]
+        ] = []  # (point, value, row replaced or -1), for the next update
 
     # ---------------------------------------------------------------- what a strategy supplies
 
@@ -164,9 +171,10 @@ class PopulationStrategy(ABC):
         """The search distribution in numbers, for a recorder."""
 
     @classmethod
-    def fits(cls, n: int, max_memory: float | None) -> bool:
-        """Whether the default population fits in memory in dimension `n`."""
-        return cls.memory(n, default_popsize(n)) <= memory_limit(max_memory)
+    def fits(cls, n: int, max_memory: float | None, popsize: int | None = None) -> bool:
+        """Whether the strategy fits in memory in dimension `n`."""
+        rows = default_popsize(n) if popsize is None else as_count("popsize", popsize, 2)
+        return cls.memory(n, rows) <= memory_limit(max_memory)
 
     # ---------------------------------------------------------------- the protocol
 
@@ -236,7 +244,6 @@ class PopulationStrategy(ABC):
             self._asked = self._missing = rows
             self._received[:] = False
             self._own[:] = True
-            self._foreign.clear()
         self._write(x)
         self._probe = x[:, :: self._stride].copy()
         return x
@@ -248,13 +255,15 @@ class PopulationStrategy(ABC):
         ----------
         x : (k, n) array_like or None
             The points. None stands for "as asked". With `ids` left out, rows that differ from what was asked
-            (repaired ones, say) are taken as the caller's own points in place of the asked ones.
+            (repaired ones, say) are taken as the caller's own points in place of the asked ones; they are compared
+            in all columns, for n > 10000 in every ceil(n / 10000)-th.
         f : (k,) array_like
             Their values; NaN for a failed evaluation, which ranks last.
         ids : (k,) sequence of int, optional
-            Row of the asked batch that each entry answers, as asked; -1 marks a point of the caller's own.
-            By default 0, 1, ..., k - 1. The rows of a batch may come in any order and in parts; the strategy
-            moves on when the last one has come.
+            Row of the asked batch that each entry answers, as asked; -1 marks a point of the caller's own, also a
+            late one: it joins the next update. By default 0, 1, ..., k - 1. The rows of a batch may come in any
+            order and in parts; the strategy moves on when the last one has come. Told a whole batch at once in
+            which some ids are -1, it takes those points in place of the rows that are missing.
 
         Raises
         ------
@@ -263,21 +272,24 @@ class PopulationStrategy(ABC):
         ShapeError
             `x`, `f`, `ids` do not fit each other or the batch.
         """
-        if not self._asked:
-            raise ProtocolError("`tell` needs a batch that was asked for; none is out. Call `ask()` first.")
+        if not self._asked and (ids is None or x is None or not np.array_equal(ids, np.full(np.shape(ids), -1))):
+            raise ProtocolError(
+                "`tell` needs a batch that was asked for; none is out. Call `ask()` first; points of your own "
+                "have id -1."
+            )
         values = as_values(f)
         points = None if x is None else self._as_points(x, len(values))
         if ids is None:
             self._take_in_order(points, values)
         else:
             self._take_by_id(points, values, ids)
-        if not self._missing:
+        if self._asked and not self._missing:
             self._finish_batch()
 
     def stop(self) -> Stop | None:
         """Why the run is over; None while it is not. Truthy, with reason, value, threshold and `also`."""
         fired = []
-        if self._best_f <= self.ftarget:
+        if -math.inf < self.ftarget and self._best_f <= self.ftarget:
             fired.append(Stop(StopReason.FTARGET, self._best_f, self.ftarget))
         if self._nfev >= self.maxfev:
             fired.append(Stop(StopReason.MAXFEV, self._nfev, self.maxfev))
@@ -354,6 +366,8 @@ class PopulationStrategy(ABC):
             es._set_state(state)
         except KeyError as e:
             raise StateError(f"`state` must have the entry {e}; it is missing. The state is incomplete.") from e
+        except (ValueError, TypeError) as e:
+            raise StateError(f"`state` has an entry that does not fit the others: {e}") from e
         if es._asked:
             x = np.empty((es._asked, es._n))
             es._write(x)
@@ -369,17 +383,26 @@ class PopulationStrategy(ABC):
                 f"`f` must have at most {self._asked} values, one per row asked; got {k}. "
                 "Mark points of your own with `ids=-1`."
             )
+        edited: list[int] = []
+        if points is not None and not unchanged_rows(points, self._probe, self._stride, self._own):
+            edited = np.flatnonzero(~self._own[:k]).tolist()
+            try:
+                _check_finite(points, edited)
+            except ArgumentError:
+                self._own[:] = True
+                raise
         told, n_nan, best = enter_values(values, self._f, self._received, self._best_f)
         if told >= 0:
             raise ProtocolError(
-                f"`ids`: row {told} was told before. When telling a batch in parts, give `ids`, the rows of the batch."
+                f"`ids`: row {told} was told before. When telling a batch in parts, give `ids`; "
+                f"missing are the rows {np.flatnonzero(~self._received[: self._asked]).tolist()}."
             )
         self._missing -= k
         self._nfev += k
         self._nfail += n_nan
-        if points is not None and not unchanged_rows(points, self._probe, self._stride, self._own):
-            for row in np.flatnonzero(~self._own[:k]):
-                self._foreign.append((points[row].copy(), float(values[row]), int(row)))
+        for row in edited:
+            assert points is not None
+            self._foreign.append((points[row].copy(), float(values[row]), row))
         if best >= 0:
             self._best_f = float(values[best])
             self._best_x = self._row(best) if points is None else points[best].copy()
@@ -391,15 +414,30 @@ class PopulationStrategy(ABC):
             raise ArgumentError("`x` must hold the points told with id -1; got None. Pass the points.")
         mine = rows[own]
         if len(np.unique(mine)) != len(mine) or self._received[mine].any():
-            raise ProtocolError(f"`ids` must name rows that are not told yet, each once; got {rows.tolist()}.")
-        self._f[mine] = values[own]
+            missing = np.flatnonzero(~self._received[: self._asked]).tolist()
+            raise ProtocolError(
+                f"`ids` must name rows that are not told yet, each once; got {rows.tolist()}, missing are {missing}."
+            )
+        replaced = np.full(len(rows), -1)  # the row that a point of the caller's own stands for
+        if points is not None and not own.all():
+            _check_finite(points, np.flatnonzero(~own).tolist())
+            if len(rows) == self._asked and np.count_nonzero(~own) == self._missing - len(mine):
+                self._received[mine] = True
+                replaced[~own] = np.flatnonzero(~self._received[: self._asked])
+                self._own[replaced[~own]] = False
+                mine, own_values = np.concatenate([mine, replaced[~own]]), np.concatenate([values[own], values[~own]])
+            else:
+                own_values = values[own]
+        else:
+            own_values = values
+        self._f[mine] = own_values
         self._received[mine] = True
         self._missing -= len(mine)
         self._nfev += len(values)
         self._nfail += int(np.isnan(values).sum())
         for k, value in enumerate(values.tolist()):
             if rows[k] < 0 and points is not None:
-                self._foreign.append((points[k].copy(), value, -1))
+                self._foreign.append((points[k].copy(), value, int(replaced[k])))
             if value < self._best_f or (math.isnan(self._best_f) and not math.isnan(value)):
                 self._best_f = value
                 self._best_x = self._row(int(rows[k])) if points is None or own[k] else points[k].copy()
@@ -421,11 +459,9 @@ class PopulationStrategy(ABC):
         self._foreign.clear()
         self._update(f, self._own, points, values)
 
+    @abstractmethod
     def _row(self, row: int) -> FloatArray:
-        """One row of the batch that is out."""
-        x = np.empty((self._asked, self._n))
-        self._write(x)
-        return x[row].copy()
+        """One row of the batch that is out, (n,), new."""
 
     def _broken(self) -> Stop | None:
         for stop in self._stops():
@@ -500,7 +536,7 @@ class PopulationStrategy(ABC):
     @staticmethod
     def _limits_of(state: State) -> dict[str, Any]:
         """The constructor's arguments that all strategies share, apart from start and rules."""
-        limits = {k: None if abs(state[k]) == math.inf else state[k] for k in ("ftarget", "maxfev", "maxiter")}
+        limits = {k: None if state[k] == off else state[k] for k, off in NO_LIMIT.items()}
         return {"popsize": state["popsize"], "max_memory": math.inf, "rng": 0, **limits}
 
     def _set_base_state(self, state: State) -> None:
@@ -525,6 +561,8 @@ class PopulationStrategy(ABC):
 def as_point(name: str, x: ArrayLike) -> FloatArray:
     """`x` as a new (n,) array of finite numbers, n >= 1."""
     try:
+        if np.iscomplexobj(x):
+            raise TypeError
         point = np.array(x, dtype=np.float64)
     except (TypeError, ValueError):
         raise ArgumentTypeError(f"`{name}` must be a sequence of numbers; got {x!r:.80}.") from None
@@ -539,6 +577,15 @@ def as_point(name: str, x: ArrayLike) -> FloatArray:
             "Start from a point where f can be evaluated."
         )
     return point
+
+
+def _check_finite(points: FloatArray, rows: list[int]) -> None:
+    """Points of the caller's own must be points."""
+    for row in rows:
+        if not np.isfinite(points[row]).all():
+            raise ArgumentError(
+                f"`x` must be finite in rows of your own; row {row} is not. Tell the row as asked, with f = nan."
+            )
 
 
 def as_box(name: str, box: Any, n: int) -> tuple[FloatArray, FloatArray]:
@@ -611,6 +658,3 @@ def as_values(f: ArrayLike) -> FloatArray:
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, (str, bytes, complex))
-
-
-__all__ = ["LmcmaError", "PopulationStrategy", "default_popsize", "memory_limit"]

@@ -24,7 +24,9 @@ from lmcma.kernels import covariance as kernels
 from lmcma.kernels import stopping
 from lmcma.kernels.blas_threads import OneBlasThread
 from lmcma.kernels.linalg import eigh_workspace
+from lmcma.result import Result
 from lmcma.strategies.base import PopulationStrategy, default_popsize
+from lmcma.strategies.foreign import admit, clipping
 from lmcma.termination import PROFILES, Stop, StopOption, StopRules, stop_rules
 from lmcma.typing import BoolArray, FloatArray, State
 
@@ -55,7 +57,9 @@ class CMAParameters:
     c_m: float = 1.0
 
 
-def parameters(n: int, popsize: int, *, constants: str = "tutorial", active: str | bool = "weights") -> CMAParameters:
+def parameters(
+    n: int, popsize: int, *, constants: str = "tutorial", active: str | bool = "weights", rate: float = 1.0
+) -> CMAParameters:
     """Default constants.
 
     Parameters
@@ -67,6 +71,8 @@ def parameters(n: int, popsize: int, *, constants: str = "tutorial", active: str
         with + 3, c_mu without the later 1/4 and reduced for tiny populations).
     active : {"weights", "2010", False}
         Which update uses the worse half.
+    rate : float
+        Factor on c_1 and c_mu, for a covariance matrix with fewer than n (n + 1) / 2 free entries.
 
     Examples
     --------
@@ -78,13 +84,13 @@ def parameters(n: int, popsize: int, *, constants: str = "tutorial", active: str
     bbob = constants == "bbob"
     raw = math.log(mu + 0.5 if bbob else (popsize + 1) / 2) - np.log(np.arange(1, popsize + 1))  # (49)
     plus, minus = raw[:mu], raw[mu:]
-    mueff = plus.sum() ** 2 / (plus**2).sum()
-    mueff_minus = minus.sum() ** 2 / (minus**2).sum()
+    mueff = float(plus.sum() ** 2 / (plus**2).sum())
+    mueff_minus = float(minus.sum() ** 2 / (minus**2).sum())
 
     few = min(1.0, popsize / 6)  # learn slower from tiny populations
-    c_1 = 2 * few / ((n + 1.3) ** 2 + mueff)  # (57)
+    c_1 = min(1.0, rate * 2 * few / ((n + 1.3) ** 2 + mueff))  # (57)
     gain = mueff + 1 / mueff - 2 + (0.0 if bbob else 0.25)
-    c_mu = min(1 - c_1, 2 * (few if bbob else 1.0) * gain / ((n + 2) ** 2 + mueff))  # (58)
+    c_mu = min(1 - c_1, rate * 2 * (few if bbob else 1.0) * gain / ((n + 2) ** 2 + mueff))  # (58)
     c_c = (4 + mueff / n) / (n + 4 + 2 * mueff / n)  # (56)
     c_sigma = (mueff + 2) / (n + mueff + (3 if bbob else 5))  # (55)
     d_sigma = 1 + 2 * max(0.0, math.sqrt((mueff - 1) / (n + 1)) - 1) + c_sigma
@@ -126,7 +132,7 @@ def decomposition_gap(n: int, p: CMAParameters, lazy: str) -> int:
     if lazy == "reference":
         return max(1, int(1 / (10 * n * rate)))
     gap = 10 / (10 * n * rate)
-    if p.alpha > 0:
+    if p.c_mu * p.alpha > 0:
         gap = min(gap, 0.9 / (n * p.c_mu * p.alpha))  # what negative weights take from C, at most
     if p.c_minus > 0:
         gap = min(gap, 0.9 / 0.34)  # the safeguard of the 2010 update lets it take 0.34 at a time
@@ -155,9 +161,11 @@ class CMAES(PopulationStrategy):
     stop : str, StopRules or mapping, optional
         Stopping rules; by default the profile "bbob" without its limit of iterations.
     std_limits : (low, high), optional
-        Limits of the standard deviations sigma sqrt(C_jj) of the coordinates, numbers or (n,) arrays.
+        Limits of the standard deviations sigma sqrt(C_jj) of the coordinates, numbers or (n,) arrays; kept from the
+        first population on.
     robust : bool
-        Go on where the rules would stop: an ill-conditioned C is mended, on a plateau sigma grows.
+        Go on where the rules would stop: an ill-conditioned C is mended, on a plateau sigma grows. The rules
+        conditioncov, equalfunvals and tolhistfun are then off unless `stop` says otherwise.
     ftarget, maxfev, maxiter
         Stop at a value <= `ftarget`, after so many evaluations, iterations.
     max_memory : float, optional
@@ -207,6 +215,7 @@ class CMAES(PopulationStrategy):
         max_memory: float | None = None,
         rng: random.Seed = None,
     ) -> None:
+        active = active if isinstance(active, str) else bool(active)  # numpy's False, too
         _check_choice("active", active, ("weights", "2010", False))
         _check_choice("constants", constants, ("tutorial", "bbob"))
         _check_choice("lazy", lazy, ("fast", "reference"))
@@ -214,7 +223,7 @@ class CMAES(PopulationStrategy):
             x0,
             sigma0,
             popsize=popsize,
-            rules=stop_rules(stop, default=dataclasses.replace(PROFILES["bbob"], maxiter=None)),
+            rules=stop_rules(stop, default=_rules_of(robust)),
             ftarget=ftarget,
             maxfev=maxfev,
             maxiter=maxiter,
@@ -256,6 +265,9 @@ class CMAES(PopulationStrategy):
         self._field(kernels.TOL)[:] = tol
         if self.std_limits is not None:
             self._field(kernels.STD_MIN)[:], self._field(kernels.STD_MAX)[:] = self.std_limits
+            if kernels.limit_deviations(self._s, self._at):
+                kernels.decompose(self._s, self._at, self._count, self._ints)
+                self._count[:] = 0
         self._count[kernels.GAP] = decomposition_gap(n, p, lazy)
         self._count[kernels.MU] = p.mu
         modes = {"weights": kernels.ACTIVE_WEIGHTS, "2010": kernels.ACTIVE_2010, False: kernels.ACTIVE_NONE}
@@ -266,8 +278,8 @@ class CMAES(PopulationStrategy):
 
     @staticmethod
     def memory(n: int, popsize: int, stored: int | None = None) -> float:
-        """Bytes needed: C, B, LAPACK's copy and workspace, three populations."""
-        return 8.0 * (5 * n**2 + 3 * popsize * n + 20 * n)
+        """Bytes needed: C, B, LAPACK's copy and workspace, six arrays of the size of a population."""
+        return 8.0 * (5 * n**2 + 6 * popsize * n + 20 * n)
 
     # ---------------------------------------------------------------- the state, by name
 
@@ -310,6 +322,12 @@ class CMAES(PopulationStrategy):
         """Evolution path of the covariance matrix, (n,); a view."""
         return self._field(kernels.P_C)
 
+    def result(self) -> Result:
+        """The best so far, and how it went; `repairs` counts how often C had to be made positive definite."""
+        result = super().result()
+        result["repairs"] = int(self._count[kernels.REPAIRS])
+        return result
+
     def snapshot(self) -> Mapping[str, Any]:
         """The search distribution in numbers, for a recorder; standard deviations are sigma sqrt(C_jj)."""
         D = self.D
@@ -340,6 +358,10 @@ class CMAES(PopulationStrategy):
     ) -> None:
         if foreign_x is not None and foreign_f is not None:
             f, own = self._admit(f, own, foreign_x, foreign_f)
+        self._learn(f, own)
+
+    def _learn(self, f: FloatArray, own: BoolArray) -> None:
+        """Update from the population in the state."""
         if self._count[stopping.LONG] == self._long.shape[1]:
             self._long = stopping.make_room(self._long, self._count, self._field(kernels.TOL))
         with self._blas:
@@ -348,30 +370,10 @@ class CMAES(PopulationStrategy):
     def _admit(
         self, f: FloatArray, own: BoolArray, foreign_x: FloatArray, foreign_f: FloatArray
     ) -> tuple[FloatArray, BoolArray]:
-        """Put points of the caller's own into the population: in place of edited rows, or of the worst.
-
-        Their steps are clipped to the length c_y = sqrt(n) + 2n / (n + 2) in the isotropic frame, since they may lie
-        anywhere (Hansen, Injecting external solutions into CMA-ES, arXiv:1110.4181, 2011).
-        """
-        n, popsize = self._n, self._popsize
         y = (foreign_x - self.mean) / self.sigma
         z = (y @ self.B) / self.D
-        limit = math.sqrt(n) + 2 * n / (n + 2)
-        scale = np.minimum(1.0, limit / np.maximum(np.linalg.norm(z, axis=1), 1e-300))[:, None]
-        y, z = y * scale, z * scale
-
-        edited = np.flatnonzero(~own)
-        k = len(edited)
-        self._y[edited], self._z[edited] = y[:k], z[:k]
-        extra = len(foreign_f) - k
-        if not extra:
-            return f, own
-        values = np.concatenate([f, foreign_f[k:]])
-        ranked = np.lexsort((np.arange(len(values)), values))  # NaN last, ties by row
-        keep = np.sort(ranked[:popsize])
-        rows = [np.concatenate([mine, theirs[k:]])[keep] for mine, theirs in ((self._y, y), (self._z, z))]
-        self._y[:], self._z[:] = rows
-        return values[keep], np.concatenate([own, np.zeros(extra, dtype=np.bool_)])[keep]
+        scale = clipping(z)
+        return admit(f, own, foreign_f, (self._y, y * scale), (self._z, z * scale))
 
     def _stops(self) -> list[Stop]:
         return stopping.fired(int(self._count[kernels.MASK]), self._field(kernels.VALUE), self._field(kernels.TOL))
@@ -428,6 +430,12 @@ class CMAES(PopulationStrategy):
         for name, k in self._SAVED.items():
             self._field(k)[:] = np.ravel(state[name])
         self._long = stopping.long_history(state["long_history"])
+
+
+def _rules_of(robust: bool) -> StopRules:
+    """The default rules."""
+    rules = dataclasses.replace(PROFILES["bbob"], maxiter=None)
+    return dataclasses.replace(rules, conditioncov=None, equalfunvals=None, tolhistfun=None) if robust else rules
 
 
 def _check_choice(name: str, value: object, known: tuple[object, ...]) -> None:

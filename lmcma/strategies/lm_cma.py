@@ -26,6 +26,7 @@ from lmcma.kernels import stopping
 from lmcma.kernels.blas_threads import OneBlasThread
 from lmcma.kernels.ranking import assign_weights, count_finite, rank
 from lmcma.strategies.base import PopulationStrategy, as_count, default_popsize
+from lmcma.strategies.foreign import clipping
 from lmcma.termination import PROFILES, Stop, StopOption, StopRules, stop_rules
 from lmcma.typing import BoolArray, FloatArray, State
 
@@ -80,7 +81,7 @@ def parameters(n: int, popsize: int, memory: int | None = None) -> LMCMAParamete
 def population_success(f: FloatArray, f_previous: FloatArray) -> float:
     """How much better this generation is than the last, by ranks: in [-1, 1], 0 for equally good ones.
 
-    Both are ranked together, this generation first on ties; the difference of the mean ranks over the mean size.
+    Both are ranked together, this generation first on ties; the difference of the mean ranks over their size.
 
     Examples
     --------
@@ -94,7 +95,7 @@ def population_success(f: FloatArray, f_previous: FloatArray) -> float:
     ranks = np.empty(len(both))
     ranks[order] = np.arange(len(both))
     k = len(f)
-    return float((ranks[k:].mean() - ranks[:k].mean()) / (len(both) / 2))
+    return float((ranks[k:].sum() - ranks[:k].sum()) / k**2)
 
 
 class LMCMA(PopulationStrategy):
@@ -183,7 +184,7 @@ class LMCMA(PopulationStrategy):
             maxiter=maxiter,
             max_memory=max_memory,
             rng=rng,
-            stored=memory,
+            stored=None if memory is None else 2 * memory,
         )
         n, popsize = self._n, self._popsize
         self.noise = noise or ("rademacher" if n >= _SIGNS_FROM else "gaussian")
@@ -227,8 +228,8 @@ class LMCMA(PopulationStrategy):
 
     @staticmethod
     def memory(n: int, popsize: int, stored: int | None = None) -> float:
-        """Bytes needed: stored paths and their companions, one population, a few vectors."""
-        return 8.0 * n * (2 * (stored or default_popsize(n)) + popsize + 8)
+        """Bytes needed: stored paths and their companions, the population, what is remembered of it, some vectors."""
+        return 8.0 * n * ((stored or 2 * default_popsize(n)) + 2 * popsize + 8)
 
     @property
     def mean(self) -> FloatArray:
@@ -265,7 +266,7 @@ class LMCMA(PopulationStrategy):
             a2 = 1 - c_1
             rows = self._P[:k] * np.sqrt(c_1 * a2 ** np.arange(k - 1, -1, -1.0))[:, None]
             gram = np.linalg.eigvalsh(rows @ rows.T) if k else np.zeros(1)
-            low = a2**k + (gram[0] if k >= self._n else 0.0)
+            low = a2**k + (gram[k - self._n] if k >= self._n else 0.0)
             ratio = float(np.sqrt((a2**k + gram[-1]) / low))
         return {
             "nit": self._nit,
@@ -343,13 +344,12 @@ class LMCMA(PopulationStrategy):
         if g % p.period == 0:
             self._insert(g)
 
-        # population success rule; points of the caller's own have no part in it
-        mine = f if own.all() else f[own]
-        if self._f_previous is not None and len(mine) and len(self._f_previous):
-            z_psr = population_success(mine, self._f_previous) - p.z_star
+        # population success rule; points beyond the population have no part in it
+        if self._f_previous is not None:
+            z_psr = population_success(f, self._f_previous) - p.z_star
             self._s = (1 - p.c_sigma) * self._s + p.c_sigma * z_psr
             self._sigma *= math.exp(self._s / p.d_sigma)
-        self._f_previous = mine.copy()
+        self._f_previous = f.copy()
         self._test_rules(values, order)
 
     def _mean_step(self, omega: FloatArray, own: BoolArray, foreign_x: FloatArray | None) -> FloatArray:
@@ -372,7 +372,12 @@ class LMCMA(PopulationStrategy):
         )
         if foreign_x is not None:
             theirs = np.concatenate([omega[:popsize][~own], omega[popsize:]])
-            self._delta += theirs @ ((foreign_x - self._mean) / self._sigma)
+            steps = (foreign_x - self._mean) / self._sigma
+            for step, weight in zip(steps, theirs, strict=True):
+                if weight > 0:
+                    np.copyto(self._z, step)
+                    kernels.inverse_times(self._z, self._V, self._d, self._stored, self.params.c_1)
+                    self._delta += weight * clipping(self._z[None, :])[0] * step
         return self._delta
 
     def _insert(self, g: int) -> None:

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 import lmcma
-from lmcma.errors import ProtocolError
+from lmcma.errors import ArgumentError, ProtocolError
 from lmcma.kernels import covariance
 from lmcma.testfunctions import ellipsoid, sphere
-from tests.strategies import STRATEGIES
+from tests.strategies import STRATEGIES, assert_same_state
 
 every = pytest.mark.parametrize("make", STRATEGIES)
 
@@ -55,15 +55,14 @@ def with_covariance(es, C):
 
 def test_a_matrix_that_is_not_positive_definite_is_mended_and_reported():
     for robust, expected in ((False, "conditioncov"), (True, None)):
-        stop = {"profile": "bbob", "conditioncov": None if robust else 1e14}
-        es = lmcma.CMAES(np.zeros(3), 1.0, robust=robust, stop=stop, rng=1)
+        es = lmcma.CMAES(np.zeros(3), 1.0, robust=robust, rng=1)
         mask = with_covariance(es, np.diag([1.0, 2.0, -1e-3]))
         reasons = [r for k, r in enumerate(covariance.stopping.REASONS) if mask >> k & 1]
         assert reasons == ([expected] if expected else [])
         assert es.D[0] > 0
         assert (es.D[-1] / es.D[0]) ** 2 == pytest.approx(1e14, rel=1e-3)
         np.testing.assert_allclose((es.B * es.D**2) @ es.B.T, es.C, atol=1e-13)
-        assert es._count[covariance.REPAIRS] == 1
+        assert es.result().repairs == 1
         assert np.isfinite(es.ask()).all()
 
 
@@ -77,13 +76,28 @@ def test_robust_goes_on_where_the_condition_is_too_large():
 
 
 def test_robust_leaves_plateaus():
-    sigmas = []
-    for robust in (False, True):
-        es = lmcma.CMAES(np.zeros(5), 1.0, robust=robust, rng=1, stop="none")
+    plain, robust = (lmcma.CMAES(np.zeros(5), 1.0, robust=r, rng=1) for r in (False, True))
+    for es in (plain, robust):
         for _ in range(50):
             es.tell(None, np.zeros(len(es.ask())))
-        sigmas.append(es.sigma)
-    assert sigmas[1] > 1e3 * sigmas[0]
+    assert robust.sigma > 1e3 * plain.sigma
+    assert plain.stop() is not None
+    assert robust.stop() is None
+
+
+def test_robust_solves_what_is_too_ill_conditioned_to_go_on():
+    """Under its default rules, robust goes past a condition number of 1e14."""
+    scales = np.array([1.0, 1e18])
+    ends = []
+    for robust in (False, True):
+        es = lmcma.CMAES([1.0, 1.0], 1.0, robust=robust, rng=1, maxfev=20_000)
+        while not es.stop():
+            x = es.ask()
+            es.tell(x, x**2 @ scales)
+        ends.append(es.result())
+    assert ends[0].stop.reason == "conditioncov"
+    assert ends[1].stop.reason != "conditioncov"
+    assert ends[1].fun < 0.1 * ends[0].fun
 
 
 def test_a_matrix_with_nan_is_rebuilt():
@@ -190,9 +204,10 @@ def test_minus_infinity_is_a_value(make):
 def test_limits_of_deviations_hold():
     es = lmcma.CMAES([3.0, 3.0, 3.0], 0.5, std_limits=([0.1, 0, 0], [0.7, 0.7, 0.2]), rng=1, stop="none")
     for _ in range(300):
+        stds = es.sigma * np.sqrt(np.diag(es.C))
+        np.testing.assert_allclose((es.B * es.D**2) @ es.B.T, es.C, rtol=0.5, atol=0.3 * abs(es.C).max())
         x = es.ask()
         es.tell(x, ellipsoid(x))
-        stds = es.sigma * np.sqrt(np.diag(es.C))
         assert stds[0] >= 0.1 * (1 - 1e-12)
         assert (stds <= np.array([0.7, 0.7, 0.2]) * (1 + 1e-12)).all()
 
@@ -229,3 +244,36 @@ def test_converges_to_tiny_values():
     blocks = np.diff(logs[:: len(logs) // 20])
     assert (blocks < 0.5 * rate * (len(logs) // 20)).all()  # every twentieth does at least half its share
     assert (np.diff(logs) <= 0).all()
+
+
+@every
+def test_edited_rows_are_learned_from(make):
+    """Every row handed back a little different, as after a repair: the strategy converges all the same."""
+    es = make(ftarget=1e-3, stop="none")
+    while not es.stop() and es.nfev < 60_000:
+        x = es.ask() * (1 + 1e-9)
+        es.tell(x, sphere(x))
+    assert es.result().success
+
+
+@every
+def test_foreign_points_must_be_points(make):
+    es = make()
+    x = es.ask()
+    bad = x.copy()
+    bad[1, 0] = np.nan
+    with pytest.raises(ArgumentError, match="row 1 is not\\. Tell the row as asked, with f = nan"):
+        es.tell(bad, sphere(x))
+    with pytest.raises(ArgumentError, match="row 0 is not"):
+        es.tell(np.full((1, es.dim), np.inf), [1.0], ids=[-1])
+    assert es.nfev == 0
+    es.tell(x, sphere(x))  # nothing of what was refused was kept
+    plain = make()
+    plain.tell(None, sphere(plain.ask()))
+    assert_same_state(plain, es)
+
+
+def test_nowhere_to_go():
+    for method in ("cma", "lm-cma"):
+        with pytest.raises(ArgumentError, match="must leave room for candidates"):
+            lmcma.make(method, [1e308, 1e308], 1e308)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import lmcma
+from lmcma.errors import StateError
 from lmcma.testfunctions import ellipsoid
 from tests.strategies import STRATEGIES, assert_same_state, flat
 
@@ -105,6 +106,19 @@ def test_stopping_rules_survive():
                     es = reload(es)
             ends.append((es.nfev, es.stop()))
         assert ends[0] == ends[1]
+
+
+def test_unusual_limits_survive():
+    es = reload(lmcma.make("cma", [1.0, 1.0], 0.5, ftarget=np.inf))
+    assert es.ftarget == np.inf
+    es = reload(lmcma.make("cma", [1.0, 1.0], 0.5, active=False, std_limits=(0.1, np.inf), maxiter=3))
+    assert (es.active, es.maxiter, es.maxfev) == (False, 3, np.inf)
+
+
+def test_entries_that_do_not_fit():
+    state = lmcma.make("cma", [1.0, 1.0], 0.5).state_dict()
+    with pytest.raises(StateError, match="does not fit the others"):
+        lmcma.from_state({**state, "mean": np.zeros(3)})
 
 
 def test_long_histories_survive():

@@ -32,6 +32,11 @@ BAD = [
     ({"method": "lmcma"}, UnknownMethodError, LookupError, "there is no 'lmcma'; did you mean 'lm-cma'"),
     ({"method": "CMA-ES"}, UnknownMethodError, LookupError, "Known: 'auto', 'bipop-acma', "),
     ({"method": None}, UnknownMethodError, LookupError, "there is no None"),
+    ({"x0": [], "method": "auto"}, ShapeError, ValueError, "n >= 1"),
+    ({"x0": [[1.0], [1.0, 2.0]], "method": "auto"}, ArgumentTypeError, TypeError, "`x0` must be a sequence of numbers"),
+    ({"x0": [1.0, 1j], "method": "auto"}, ArgumentTypeError, TypeError, "`x0` must be a sequence of numbers"),
+    ({"max_time": "3"}, ArgumentTypeError, TypeError, "`max_time` must be a number"),
+    ({"options": 3}, ArgumentTypeError, TypeError, "`options` must be a mapping"),
     ({"restarts": "bpop"}, ArgumentError, ValueError, "there is no scheme 'bpop'; did you mean 'bipop'"),
     ({"restarts": "ipop", "method": "ipop-cma"}, ArgumentError, ValueError, "restarts by itself"),
     ({"restarts": "ipop", "x0_box": (1, 0)}, ArgumentError, ValueError, "low < high"),
@@ -107,7 +112,13 @@ def fail():
     raise RuntimeError("the mesh is tangled")
 
 
-@pytest.mark.parametrize("failure", [fail, lambda: "x", lambda: None, lambda: [1, 2], lambda: float("nan")])
+def stop_iteration():
+    raise StopIteration
+
+
+@pytest.mark.parametrize(
+    "failure", [fail, stop_iteration, lambda: "x", lambda: None, lambda: [1, 2], lambda: float("nan")]
+)
 def test_objective_that_fails_later_ranks_last(failure):
     fun = Sometimes(failure)
     res = lmcma.minimize(fun, [1.0, 2.0, 3.0], 0.5, ftarget=1e-8, rng=1)

@@ -38,7 +38,9 @@ def test_docstring_examples(name, tmp_path, monkeypatch):
 
 
 # bbob.md reads the results of a campaign; tests/bbob has its examples
-@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "python") and p.name != "bbob.md"], ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "page", [p for p in PAGES if blocks(p, "python") and p.name != "bbob.md"], ids=lambda p: p.name
+)
 def test_python_blocks_of_a_page_run_in_order(page, tmp_path, monkeypatch):
     if "plotting" in page.read_text(encoding="utf-8"):
         pytest.importorskip("matplotlib")

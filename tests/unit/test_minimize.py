@@ -55,6 +55,11 @@ def test_ends_by_itself():
     assert res.status == 2
 
 
+def test_minus_infinity_without_a_target_is_no_target():
+    res = lmcma.minimize(lambda x: -np.inf, [1.0, 1.0], 0.5, rng=1, maxfev=60)
+    assert "ftarget" not in [res.stop.reason, *(s.reason for s in res.stop.also)]
+
+
 def test_budgets_are_kept_exactly():
     calls = []
     res = lmcma.minimize(lambda x: calls.append(x) or sphere(x), [1.0] * 4, 0.5, maxfev=103, rng=1)
@@ -138,7 +143,7 @@ def test_table_of_methods():
 
 def test_driver_checks_the_evaluator():
     es = lmcma.make("cma", [1.0] * 4, 0.5)
-    with pytest.raises(ShapeError, match="must return 8 values"):
+    with pytest.raises(ShapeError, match=r"must return 8 values, one per row; got shape \(3,\)"):
         driver.run(es, lambda x: np.zeros(3))
 
 
