@@ -57,7 +57,7 @@ class MethodsTable(Table):
     def rows(self) -> list[tuple[str, ...]]:
         return [
             (f"`{m.name}`", m.summary, m.settings, m.cost, m.reference.replace("O(", "O\\("))
-            for m in lmcma.methods().values()
+            for m in lmcma.methods().rows()
         ]
 
 

@@ -199,10 +199,21 @@ class MethodTable(Mapping[str, Method]):
     def __contains__(self, name: object) -> bool:
         return name in self._by_name
 
+    def rows(self) -> list[Method]:
+        """What a table shows: every method, and one row for those that are another one with restarts."""
+        shown = [m for m in self.values() if m.inner == "" or m.name.endswith("-acma")]
+        hows = "; ".join(f"{scheme}: {how}" for scheme, (how, _) in _SCHEMES.items())
+        names = ", ".join(f"{scheme}-*" for scheme in _SCHEMES)
+        settings = "those of the method, but for stop profile bbob with its maxiter"
+        restarted = Method(
+            names, "", f"any other method with restarts; {hows}", "as above", settings, "that of the method"
+        )
+        return [*shown, restarted]
+
     def __str__(self) -> str:
         width = max(map(len, self._by_name))
         lines = []
-        for m in self._by_name.values():
+        for m in self.rows():
             lines.append(f"{m.name:{width}}  {m.summary}")
             lines += [f"{'':{width}}  {text}" for text in (m.settings, m.cost, m.reference)]
         return "\n".join(lines)
@@ -213,7 +224,7 @@ class MethodTable(Mapping[str, Method]):
         rows = "".join(
             f"<tr><td><code>{m.name}</code></td><td>{m.summary}</td><td>{m.settings}</td>"
             f"<td>{m.cost}</td><td>{m.reference}</td></tr>"
-            for m in self._by_name.values()
+            for m in self.rows()
         )
         head = "".join(f"<th>{h}</th>" for h in ("method", "when", "settings", "cost", "reference"))
         return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"

@@ -12,9 +12,9 @@ def methods() -> None:
     from lmcma.registry import methods as table_of_methods
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("method", no_wrap=True, style="bold")
+    table.add_column("method", style="bold", max_width=11)
     for title in ("when", "settings", "cost"):
         table.add_column(title, overflow="fold")
-    for method in table_of_methods().values():
+    for method in table_of_methods().rows():
         table.add_row(method.name, method.summary, method.settings, method.cost)
     Console(highlight=False, markup=False).print(table)

@@ -280,5 +280,5 @@ def test_methods_lists_the_registry(lmcma_in):
 
     code, out, _ = lmcma_in("methods")
     assert code == 0
-    for name in lmcma.methods():
-        assert f" {name} " in out
+    for method in lmcma.methods().rows():
+        assert f" {method.name.split(',')[0]}" in out

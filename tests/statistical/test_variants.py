@@ -1,4 +1,4 @@
-"""Evaluations of the variants of CMA-ES against tables; sources and bands are stated with the tables in `benchmarks`."""
+"""Evaluations of the variants of CMA-ES against tables; the bands are stated with the tables in `benchmarks`."""
 
 import pytest
 

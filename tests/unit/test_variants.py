@@ -79,12 +79,13 @@ def test_separable_under_hostile_rankings(variant):
         lambda z: z[:, 0] ** 2,
     ):
         es = lmcma.SepCMAES(np.zeros(4), 1.0, variant=variant, rng=1, stop="none")
-        for _ in range(3000):
+        while es.nit < 3000 and not es.stop():
             es.ask()
             es.tell(None, objective(es._z))
             es._scalars[0] = 1.0
-        assert np.isfinite(es.c).all()
-        assert (es.c > 0).all()
+            assert (es.c > 0).all()
+        # whoever prefers long steps gets variances without bound, which has an end
+        assert es.stop() is None or es.stop().reason == "numeric"
 
 
 def test_rules_on_axes_of_a_diagonal_matrix():
