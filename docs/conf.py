@@ -32,7 +32,13 @@ html_theme = "pydata_sphinx_theme"
 html_title = "lmcma"
 html_static_path = ["_static"]
 html_show_sourcelink = False
-html_theme_options = {"show_prev_next": False, "secondary_sidebar_items": ["page-toc"]}
+html_css_files = ["wide.css"]
+html_sidebars = {"**": []}  # one level of pages: the header lists them all
+html_theme_options = {
+    "show_prev_next": False,
+    "secondary_sidebar_items": ["page-toc"],
+    "header_links_before_dropdown": 8,
+}
 
 
 class Table(SphinxDirective):

@@ -61,6 +61,8 @@ def run(
             limit = Stop(StopReason.CALLBACK)
         elif max_time is not None and (spent := time.monotonic() - started) >= max_time:
             limit = Stop(StopReason.MAX_TIME, spent, max_time)
+    if recorder is not None and limit is not None:
+        recorder.record(strategy, f, last=True)
     result = strategy.result()
     if result.stop is None and limit is not None:
         result.update(stop=limit, message=limit.message, status=1, success=False)

@@ -11,10 +11,11 @@ import math
 
 import numpy as np
 
-from lmcma.kernels import stopping
+from lmcma.kernels import selection, stopping
 from lmcma.kernels.compile import kernel
 from lmcma.kernels.linalg import eigh, eigh_workspace, gemm, syrk
-from lmcma.kernels.ranking import assign_weights, count_finite, rank
+from lmcma.kernels.ranking import count_finite, rank
+from lmcma.kernels.selection import path_goes_on, select
 from lmcma.typing import BoolArray, FloatArray, IntArray
 
 LOOPS_UP_TO = 16
@@ -31,10 +32,10 @@ C_SIGMA, D_SIGMA, CHI_N, MUEFF, C_C, C_1, C_MU, C_M, C_MINUS, MAX_CONDITION = ra
 BLAS_A, BLAS_B = 13, 14
 N_SCALARS = 15
 
-# places in `count`, after those of the stopping rules
-_OWN = stopping.N_COUNT
-STALE, GAP, MASK, NAN_IN_ROW, MU, ACTIVE, ROBUST, DECOMPOSITIONS, REPAIRS = range(_OWN, _OWN + 9)
-N_COUNT = _OWN + 9
+# places in `count`, after those of the stopping rules and of selection
+MASK, NAN_IN_ROW, MU = selection.MASK, selection.NAN_IN_ROW, selection.MU
+STALE, GAP, ACTIVE, ROBUST, DECOMPOSITIONS, REPAIRS = range(selection.N_COUNT, selection.N_COUNT + 6)
+N_COUNT = selection.N_COUNT + 6
 
 ACTIVE_NONE, ACTIVE_WEIGHTS, ACTIVE_2010 = 0, 1, 2
 
@@ -124,16 +125,9 @@ def update(
     c_sigma, c_c, c_1, c_mu = s[C_SIGMA], s[C_C], s[C_1], s[C_MU]
 
     # selection: ranks and nothing else
-    ranking = order[:popsize]
-    rank(f, ranking, order[popsize:])
-    n_finite = count_finite(f)
-    if n_finite == 0:
-        count[NAN_IN_ROW] += 1
-        value[stopping.ALL_NAN] = count[NAN_IN_ROW]
-        count[MASK] = (1 << stopping.ALL_NAN) if count[NAN_IN_ROW] >= tol[stopping.ALL_NAN] else 0
+    if not select(f, own, field(state, at, WEIGHTS), omega, order, count, tol, value):
         return
-    count[NAN_IN_ROW] = 0
-    assign_weights(ranking, field(state, at, WEIGHTS), mu, n_finite, own, omega)
+    ranking = order[:popsize]
 
     # recombination
     y_w[:] = 0.0
@@ -164,7 +158,7 @@ def update(
         length += p_sigma[j] * p_sigma[j]
     length = math.sqrt(length)
     chi_n = s[CHI_N]
-    h = 1.0 if length < (1.4 + 2 / (n + 1)) * chi_n * math.sqrt(1 - (1 - c_sigma) ** (2 * t)) else 0.0
+    h = path_goes_on(length, t, n, c_sigma, chi_n)
     norm = h * math.sqrt(c_c * (2 - c_c) * s[MUEFF])
     for j in range(n):
         p_c[j] = (1 - c_c) * p_c[j] + norm * y_w[j]
@@ -172,7 +166,7 @@ def update(
     # covariance matrix
     stall = c_1 * (1 - h) * c_c * (2 - c_c)  # variance that p_c misses while it is stalled
     if count[ACTIVE] == ACTIVE_2010:
-        c_minus = _active_2010(state, at, ranking, own, mu, n_finite)
+        c_minus = _active_2010(state, at, ranking, own, mu, count_finite(f))
         decay = 1 - c_1 - c_mu + 0.5 * c_minus + stall
         rate_mu = c_mu + 0.5 * c_minus
     else:

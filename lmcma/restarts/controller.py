@@ -6,7 +6,7 @@ import dataclasses
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,7 +24,6 @@ from lmcma.strategies.base import (
     as_positive,
     as_real,
     as_values,
-    default_popsize,
 )
 from lmcma.strategies.protocol import Strategy
 from lmcma.termination import PROFILES, Stop, StopOption, StopReason, StopRules, first_of, stop_rules
@@ -130,7 +129,8 @@ class Restarts:
         self.scheme = scheme if isinstance(scheme, Scheme) else _named(scheme)
         self.x0_box = None if x0_box is None else as_box("x0_box", x0_box, n)
         self.final_mean = bool(final_mean)
-        self._default_popsize = default_popsize(n) if popsize is None else as_count("popsize", popsize, 2)
+        kind = cast(Any, registry.methods()[strategy].load())
+        self._default_popsize = kind.default_popsize(n) if popsize is None else as_count("popsize", popsize, 2)
         self.rules = stop_rules(stop, default=PROFILES["bbob"])
         self.ftarget = -math.inf if ftarget is None else as_real("ftarget", ftarget)
         self.maxfev = math.inf if maxfev is None else as_count("maxfev", maxfev, 1)

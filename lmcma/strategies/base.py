@@ -94,7 +94,7 @@ class PopulationStrategy(ABC):
             raise ArgumentError(
                 f"`x0` and `sigma0` must leave room for candidates; they reach to {reach:g}. Scale the variables."
             )
-        self._popsize = default_popsize(n) if popsize is None else as_count("popsize", popsize, 2)
+        self._popsize = self.default_popsize(n) if popsize is None else as_count("popsize", popsize, 2)
         self._check_memory(self.memory(n, self._popsize, stored), max_memory)
         self.rules = rules
         self.ftarget = -math.inf if ftarget is None else as_real("ftarget", ftarget)
@@ -125,6 +125,11 @@ class PopulationStrategy(ABC):
     @abstractmethod
     def memory(n: int, popsize: int, stored: int | None = None) -> float:
         """Bytes needed in dimension `n`, an estimate; `stored` vectors are kept where the strategy has a choice."""
+
+    @staticmethod
+    def default_popsize(n: int) -> int:
+        """The population size in dimension `n` unless the user says otherwise: 4 + floor(3 ln n)."""
+        return default_popsize(n)
 
     @property
     @abstractmethod
@@ -173,7 +178,7 @@ class PopulationStrategy(ABC):
     @classmethod
     def fits(cls, n: int, max_memory: float | None, popsize: int | None = None) -> bool:
         """Whether the strategy fits in memory in dimension `n`."""
-        rows = default_popsize(n) if popsize is None else as_count("popsize", popsize, 2)
+        rows = cls.default_popsize(n) if popsize is None else as_count("popsize", popsize, 2)
         return cls.memory(n, rows) <= memory_limit(max_memory)
 
     # ---------------------------------------------------------------- the protocol

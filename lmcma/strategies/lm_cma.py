@@ -22,13 +22,15 @@ from numpy.typing import ArrayLike
 from lmcma import random
 from lmcma.errors import ArgumentError
 from lmcma.kernels import limited_memory as kernels
-from lmcma.kernels import stopping
+from lmcma.kernels import selection, stopping
 from lmcma.kernels.blas_threads import OneBlasThread
-from lmcma.kernels.ranking import assign_weights, count_finite, rank
+from lmcma.kernels.ranking import rank
+from lmcma.kernels.selection import select
 from lmcma.strategies.base import PopulationStrategy, as_count, default_popsize
 from lmcma.strategies.foreign import clipping
+from lmcma.strategies.stop_state import StopState
 from lmcma.termination import PROFILES, Stop, StopOption, StopRules, stop_rules
-from lmcma.typing import BoolArray, FloatArray, State
+from lmcma.typing import BoolArray, FloatArray, IntArray, State
 
 _ONE_BLAS_THREAD_FROM = 10_000  # below, dot products take no more than one by themselves
 _SNAPSHOT_COORDINATES = 4096
@@ -69,7 +71,7 @@ def parameters(n: int, popsize: int, memory: int | None = None) -> LMCMAParamete
     return LMCMAParameters(
         mu=mu,
         weights=weights,
-        mueff=1 / (weights**2).sum(),
+        mueff=float(1 / (weights**2).sum()),
         memory=default_popsize(n) if memory is None else memory,
         c_1=1 / (10 * math.log(n + 1)),
         c_c=0.5 / math.sqrt(n),
@@ -211,15 +213,7 @@ class LMCMA(PopulationStrategy):
         self._Q = np.zeros((bases, p.memory))
         self._alpha = np.ones(bases)
 
-        self._tol = stopping.thresholds(self.rules, n, popsize)
-        self._value = np.zeros(stopping.N_TOL)
-        self._ring = np.zeros(int(self._tol[stopping.HISTORY_LENGTH]))
-        self._flags = np.zeros(int(self._tol[stopping.EQUAL_WINDOW]))
-        self._counters = np.zeros(stopping.N_COUNT, dtype=np.int64)
-        self._long = stopping.long_history()
-        self._nan_in_row = 0
-        self._mask = 0
-        self._order = np.zeros(2 * popsize, dtype=np.int64)
+        self._ends = StopState(self.rules, n, popsize, p.mu)
         self._z = np.empty(n)
         self._delta = np.empty(n)
         self._blas: contextlib.AbstractContextManager[None] = (
@@ -317,24 +311,15 @@ class LMCMA(PopulationStrategy):
         self, f: FloatArray, own: BoolArray, foreign_x: FloatArray | None, foreign_f: FloatArray | None
     ) -> None:
         p = self.params
-        g = int(self._counters[stopping.T])
-        if foreign_f is not None:
-            values = np.concatenate([f, foreign_f[np.count_nonzero(~own) :]])
-        else:
-            values = f
-        order = np.empty(len(values), dtype=np.int64)
-        rank(values, order, np.empty_like(order))
-        n_finite = count_finite(values)
-        if n_finite == 0:
-            self._nan_in_row += 1
-            self._value[stopping.ALL_NAN] = self._nan_in_row
-            self._mask = (1 << stopping.ALL_NAN) if self._nan_in_row >= self._tol[stopping.ALL_NAN] else 0
-            return
-        self._nan_in_row = 0
-        weights = np.zeros(len(values))
+        ends = self._ends
+        g = int(ends.count[stopping.T])
+        values = f if foreign_f is None else np.concatenate([f, foreign_f[np.count_nonzero(~own) :]])
+        k = len(values)
+        weights, omega, order = np.zeros(k), np.empty(k), np.empty(2 * k, dtype=np.int64)
         weights[: len(f)] = p.weights
-        omega = np.empty(len(values))
-        assign_weights(order, weights, p.mu, n_finite, np.ones(len(values), dtype=np.bool_), omega)
+        everyone = np.ones(k, dtype=np.bool_)  # no weight is negative
+        if not select(values, everyone, weights, omega, order, ends.count, ends.tol, ends.value):
+            return
 
         # mean and path
         delta = self._mean_step(omega, own, foreign_x)
@@ -350,7 +335,7 @@ class LMCMA(PopulationStrategy):
             self._s = (1 - p.c_sigma) * self._s + p.c_sigma * z_psr
             self._sigma *= math.exp(self._s / p.d_sigma)
         self._f_previous = f.copy()
-        self._test_rules(values, order)
+        self._test_rules(values, order[:k])
 
     def _mean_step(self, omega: FloatArray, own: BoolArray, foreign_x: FloatArray | None) -> FloatArray:
         """Weighted mean of the selected steps, in units of sigma."""
@@ -399,41 +384,27 @@ class LMCMA(PopulationStrategy):
 
     # ---------------------------------------------------------------- stopping
 
-    def _test_rules(self, f: FloatArray, order: Any) -> None:
-        if self._counters[stopping.LONG] == self._long.shape[1]:
-            self._long = stopping.make_room(self._long, self._counters, self._tol)
-        mask = stopping.value_rules(
-            f, order, self._tol, self._value, self._counters, self._ring, self._flags, self._long
-        )
-        if self._counters[stopping.T] % -(-self._n // self._popsize) == 0:
+    def _test_rules(self, f: FloatArray, order: IntArray) -> None:
+        ends = self._ends
+        ends.make_room()
+        mask = stopping.value_rules(f, order, ends.tol, ends.value, ends.count, ends.ring, ends.flags, ends.long)
+        if ends.count[stopping.T] % -(-self._n // self._popsize) == 0:
             diagonal = np.empty(self._n)
             kernels.factor_diagonal(self._P, self._stored, self.params.c_1, diagonal)
-            mask |= self._test_deviations(np.sqrt(diagonal))
+            widest = math.sqrt(float(diagonal.max()))
+            # sizes of C by its diagonal: its largest eigenvalue is not known
+            mask |= stopping.size_rules(
+                *(self._mean, self._sigma, self.sigma0, 1.0, self._p_c, diagonal, math.nan, widest),
+                *(ends.tol, ends.value),
+            )
         reach = float(np.abs(self._mean).max()) + 1e3 * self._n * self._sigma * (1 + float(np.abs(self._p_c).max()))
-        self._value[stopping.NUMERIC] = reach
-        if not reach < self._tol[stopping.NUMERIC]:
+        ends.value[stopping.NUMERIC] = reach
+        if not reach < ends.tol[stopping.NUMERIC]:
             mask |= 1 << stopping.NUMERIC
-        self._mask = int(mask)
-
-    def _test_deviations(self, roots: FloatArray) -> int:
-        tol, value, mask = self._tol, self._value, 0
-        widest = float(roots.max())
-        value[stopping.TOLX] = value[stopping.TOLFACUPX] = self._sigma * widest / self.sigma0
-        value[stopping.TOLUPSIGMA] = self._sigma / self.sigma0 / widest
-        still = np.flatnonzero(self._mean + 0.2 * self._sigma * roots == self._mean)
-        value[stopping.NOEFFECTCOOR] = still[0] if len(still) else -1
-        if value[stopping.TOLX] < tol[stopping.TOLX]:
-            mask |= 1 << stopping.TOLX
-        if value[stopping.TOLFACUPX] > tol[stopping.TOLFACUPX]:
-            mask |= 1 << stopping.TOLFACUPX
-        if value[stopping.TOLUPSIGMA] > tol[stopping.TOLUPSIGMA]:
-            mask |= 1 << stopping.TOLUPSIGMA
-        if value[stopping.NOEFFECTCOOR] >= tol[stopping.NOEFFECTCOOR]:
-            mask |= 1 << stopping.NOEFFECTCOOR
-        return mask
+        ends.count[selection.MASK] = mask
 
     def _stops(self) -> list[Stop]:
-        return stopping.fired(self._mask, self._value, self._tol)
+        return self._ends.fired()
 
     # ---------------------------------------------------------------- save and restore
 
@@ -454,13 +425,7 @@ class LMCMA(PopulationStrategy):
             "signs": self._signs.copy(),
             "gauss": self._gauss.copy(),
             "used": self._used.copy(),
-            "counters": self._counters.copy(),
-            "stop_values": self._value.copy(),
-            "mask": self._mask,
-            "nan_in_row": self._nan_in_row,
-            "recent_best": self._ring.copy(),
-            "flat": self._flags.copy(),
-            "long_history": self._long[:, : self._counters[stopping.LONG]].copy(),
+            **self._ends.state(),
         }
 
     @classmethod
@@ -484,7 +449,4 @@ class LMCMA(PopulationStrategy):
         self._P[:k], self._ages[:k] = state["P"], state["ages"]
         self._refresh(0)
         self._signs[:], self._gauss[:], self._used[:] = state["signs"], state["gauss"], state["used"]
-        self._counters[:], self._value[:] = state["counters"], state["stop_values"]
-        self._mask, self._nan_in_row = int(state["mask"]), int(state["nan_in_row"])
-        self._ring[:], self._flags[:] = state["recent_best"], state["flat"]
-        self._long = stopping.long_history(state["long_history"])
+        self._ends.restore(state)

@@ -122,7 +122,7 @@ class SelfCMAES(CMAES):
         super().__init__(
             x0,
             sigma0,
-            popsize=max(default_popsize(len(x0)), 10 * len(x0)) if popsize is None else popsize,
+            popsize=popsize,
             active=False,
             constants=constants,
             stop=stop,
@@ -151,6 +151,11 @@ class SelfCMAES(CMAES):
             *(np.empty((n, n)), np.empty(n), np.empty((n, popsize)), np.empty(popsize)),
             np.empty(3 * popsize, dtype=np.int64),
         )
+
+    @staticmethod
+    def default_popsize(n: int) -> int:
+        """The population size in dimension `n` unless the user says otherwise: 10 n, at least that of CMA-ES."""
+        return max(default_popsize(n), 10 * n)
 
     @staticmethod
     def memory(n: int, popsize: int, stored: int | None = None) -> float:
