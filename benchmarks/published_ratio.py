@@ -5,8 +5,9 @@
 
 TABLE is a CSV file with the columns suite, algorithm, function, dimension and 1e1 ... 1e-8 (ERT at the standard
 targets, empty where it was not reached), as it can be taken from the reports in the public COCO archive of
-post-processed data; it is not part of this project. Only targets whose published ERT is at most half the BUDGET (evaluations per dimension)
-count; "missed" are those among them that our trials never hit, "beyond" the targets that only ours hit.
+post-processed data; it is not part of this project. Only targets whose published ERT is at most half the BUDGET
+(evaluations per dimension) count; "missed" are those among them that our trials never hit, "beyond" the targets that
+only ours hit.
 """
 
 from __future__ import annotations
