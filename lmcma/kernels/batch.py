@@ -25,14 +25,11 @@ def unchanged_rows(x: FloatArray, kept: FloatArray, stride: int, own: BoolArray)
 
 
 @kernel
-def enter_values(values: FloatArray, f: FloatArray, received: BoolArray, best_f: float) -> tuple[int, int, int]:
-    """Enter `values` as those of the first rows of a batch: (row told before, NaNs, row of a new best), -1 for none.
+def enter_values(values: FloatArray, f: FloatArray, received: BoolArray, best_f: float) -> tuple[int, int]:
+    """Enter `values` as those of the first rows of a batch: how many are NaN, the row of a new best or -1.
 
-    values : (k,); f, received : (>= k,).  Where a row was told before, nothing is entered.
+    values : (k,); f, received : (>= k,).
     """
-    for row in range(len(values)):
-        if received[row]:
-            return row, 0, -1
     n_nan, best = 0, -1
     for row in range(len(values)):
         v = values[row]
@@ -43,4 +40,4 @@ def enter_values(values: FloatArray, f: FloatArray, received: BoolArray, best_f:
         elif v < best_f or best_f != best_f:
             best_f = v
             best = row
-    return -1, n_nan, best
+    return n_nan, best

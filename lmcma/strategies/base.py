@@ -388,6 +388,11 @@ class PopulationStrategy(ABC):
                 f"`f` must have at most {self._asked} values, one per row asked; got {k}. "
                 "Mark points of your own with `ids=-1`."
             )
+        if self._missing < self._asked and self._received[:k].any():
+            raise ProtocolError(
+                f"`ids`: row {int(np.argmax(self._received[:k]))} was told before. When telling a batch in parts, give "
+                f"`ids`; missing are the rows {np.flatnonzero(~self._received[: self._asked]).tolist()}."
+            )
         edited: list[int] = []
         if points is not None and not unchanged_rows(points, self._probe, self._stride, self._own):
             edited = np.flatnonzero(~self._own[:k]).tolist()
@@ -396,12 +401,7 @@ class PopulationStrategy(ABC):
             except ArgumentError:
                 self._own[:] = True
                 raise
-        told, n_nan, best = enter_values(values, self._f, self._received, self._best_f)
-        if told >= 0:
-            raise ProtocolError(
-                f"`ids`: row {told} was told before. When telling a batch in parts, give `ids`; "
-                f"missing are the rows {np.flatnonzero(~self._received[: self._asked]).tolist()}."
-            )
+        n_nan, best = enter_values(values, self._f, self._received, self._best_f)
         self._missing -= k
         self._nfev += k
         self._nfail += n_nan
@@ -452,6 +452,7 @@ class PopulationStrategy(ABC):
         complete = self._asked == self._popsize  # a batch cut short by the budget teaches nothing
         self._asked = 0
         if not complete:
+            self._foreign = [e for e in self._foreign if e[2] < 0]
             return
         self._nit += 1
         if not self._foreign:
@@ -484,7 +485,9 @@ class PopulationStrategy(ABC):
         limit = memory_limit(max_memory)
         if need > limit:
             gib = 2.0**30
-            remedy = "raise `max_memory`" if self.method == "lm-cma" else "use method='lm-cma' or raise `max_memory`"
+            # whether memory grows much faster than n
+            quadratic = self.memory(1000 * self._n, self._popsize) > 5000 * self.memory(self._n, self._popsize)
+            remedy = "use method='lm-cma' or raise `max_memory`" if quadratic else "raise `max_memory`"
             raise MemoryLimitError(
                 f"method={self.method!r} needs {need / gib:.3g} GiB for n={self._n}, popsize={self._popsize}; "
                 f"the limit is {limit / gib:.3g} GiB. Please {remedy}."

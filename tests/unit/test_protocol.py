@@ -160,6 +160,30 @@ def test_points_of_ones_own_in_place_of_rows(make):
 
 
 @every
+def test_a_refused_tell_leaves_no_trace(make):
+    a, b = make(), make()
+    x, _ = a.ask(), b.ask()
+    f = sphere(x)
+    for es in (a, b):
+        es.tell(x[:1], f[:1], ids=[0])
+    with pytest.raises(ProtocolError):
+        a.tell(x + 1, f)  # row 0 was told before
+    assert_same_state(a, b)
+
+
+@every
+def test_edited_rows_of_a_batch_cut_short_are_forgotten(make):
+    es = make(maxfev=make().popsize + 1)
+    run(es, 1)
+    x = es.ask()
+    es.tell(x + 0.5, sphere(x + 0.5))
+    assert es.nfev == es.popsize + 1
+    run(es, 3)  # who goes on in spite of the limit
+    assert np.isfinite(es.mean).all()
+    assert es.nit == 4
+
+
+@every
 def test_late_points_join_the_next_update(make):
     a, b = make(), make()
     for es in (a, b):
