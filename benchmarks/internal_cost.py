@@ -1,6 +1,6 @@
 """Internal cost of CMA-ES: microseconds of ask + tell (+ stop) per evaluation, the objective excluded.
 
-    python benchmarks/internal_cost.py [--dims 2,5,10,20,40,100,200] [--repeats 9]
+    python benchmarks/internal_cost.py [--dims 2,5,10,20,40,100,200] [--repeats 9] [--method cma]
 
 Default population size, one thread. lmcma and pycma run in turn in one process, both on the ellipsoid from the same
 start; a repetition is a block of iterations of each, the figures are medians over the blocks. The required ratio at
@@ -39,11 +39,11 @@ def block(es: object, iterations: int) -> float:
     return spent / nfev
 
 
-def restarted(n: int, seed: int) -> tuple[object, object]:
+def restarted(method: str, n: int, seed: int) -> tuple[object, object]:
     """Both optimisers, well before convergence."""
     x0 = np.random.default_rng(seed).uniform(-4, 4, n)
     return (
-        lmcma.make("cma", x0, 2.0, rng=seed),
+        lmcma.make(method, x0, 2.0, rng=seed),
         cma.CMAEvolutionStrategy(x0, 2.0, {"seed": seed + 1, "verbose": -9, "verb_log": 0}),
     )
 
@@ -52,14 +52,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dims", default="2,5,10,20,40,100,200")
     parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--method", default="cma", help="a method of lmcma, to compare with pycma's CMA-ES")
     options = parser.parse_args()
-    print(f"lmcma {lmcma.__version__}, pycma {cma.__version__}; microseconds per evaluation, median [min - max]")
+    print(f"{options.method} of lmcma {lmcma.__version__}, pycma {cma.__version__}")
+    print("microseconds per evaluation, median [min - max]")
     print("   n  popsize  lmcma                   pycma                     ratio")
     for n in map(int, options.dims.split(",")):
         iterations = 40 if n <= 5 else 100 if n <= 40 else 30
         times = []
         for repeat in range(options.repeats + 1):
-            ours, theirs = restarted(n, repeat)
+            ours, theirs = restarted(options.method, n, repeat)
             block(ours, 5), block(theirs, 5)
             times.append((block(ours, iterations), block(theirs, iterations)))
         ours_us, theirs_us = np.array(times[1:]).T * 1e6  # the first repetition warms up
