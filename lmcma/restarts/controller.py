@@ -277,7 +277,7 @@ class Restarts:
             self.x0 if k == 0 else self._start(),
             self.sigma0 * plan.sigma_factor,
             popsize=plan.popsize,
-            stop=self.rules,
+            stop=_in_units_of(self.rules, plan.sigma_factor),
             max_memory=self.max_memory,
             rng=random.child(self._seed, k + 1),
             **limits,
@@ -393,6 +393,15 @@ def _named(name: Any) -> Scheme:
     if name not in SCHEMES:
         raise ArgumentError(f"`scheme`: there is no {name!r}; {near_miss(str(name), SCHEMES)}")
     return SCHEMES[name]
+
+
+def _in_units_of(rules: StopRules, factor: float) -> StopRules:
+    """The rules for a run that starts with `factor` sigma0, where tolx and tolfacupx stay in units of sigma0."""
+    return dataclasses.replace(
+        rules,
+        tolx=None if rules.tolx is None else rules.tolx / factor,
+        tolfacupx=None if rules.tolfacupx is None else rules.tolfacupx / factor,
+    )
 
 
 def _run_state(run: Run) -> State:
