@@ -29,15 +29,18 @@ _LAZY = {
     "StopRules": "lmcma.termination",
     "Strategy": "lmcma.strategies.protocol",
     "from_state": "lmcma.registry",
+    "load": "lmcma.record.checkpoint",
     "make": "lmcma.registry",
     "methods": "lmcma.registry",
     "minimize": "lmcma.optimize",
+    "save": "lmcma.record.checkpoint",
 }
 _SUBMODULES = frozenset({"errors", "plotting", "termination", "testfunctions"})
 
 if TYPE_CHECKING:
     from lmcma import errors, plotting, termination, testfunctions
     from lmcma.optimize import minimize
+    from lmcma.record.checkpoint import load, save
     from lmcma.record.history import History
     from lmcma.registry import from_state, make, methods
     from lmcma.restarts import Restarts, Scheme
@@ -66,10 +69,12 @@ __all__ = [
     "Strategy",
     "errors",
     "from_state",
+    "load",
     "make",
     "methods",
     "minimize",
     "plotting",
+    "save",
     "termination",
     "testfunctions",
 ]

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from lmcma.errors import ShapeError
+from lmcma.record.checkpoint import Checkpoint
 from lmcma.record.history import History
 from lmcma.result import Result
 from lmcma.strategies.protocol import Strategy
@@ -24,6 +25,7 @@ def run(
     evaluate: Evaluator,
     *,
     recorder: History | None = None,
+    checkpoint: Checkpoint | None = None,
     callback: Callback | None = None,
     max_time: float | None = None,
 ) -> Result:
@@ -37,6 +39,9 @@ def run(
         Maps a (k, n) batch to its k values.
     recorder : History, optional
         Notes every iteration.
+    checkpoint : Checkpoint, optional
+        Keeps the run in a file: now and then, and at its end, whatever that is. Only what interrupts the strategy
+        itself leaves the file as it was.
     callback : callable, optional
         ``callback(result)`` after every iteration; a true return value or `StopIteration` ends the run.
     max_time : float, optional
@@ -49,18 +54,29 @@ def run(
     """
     started = time.monotonic()
     limit: Stop | None = None
-    while limit is None and strategy.stop() is None:
-        x = strategy.ask()
-        f = np.asarray(evaluate(x), dtype=np.float64)
-        if f.shape[:1] != (len(x),):
-            raise ShapeError(f"`evaluate` must return {len(x)} values, one per row; got shape {f.shape}.")
-        strategy.tell(None, f)  # None: the rows as asked, whatever the objective did to its argument
-        if recorder is not None:
-            recorder.record(strategy, f)
-        if callback is not None and _wants_to_stop(callback, strategy):
-            limit = Stop(StopReason.CALLBACK)
-        elif max_time is not None and (spent := time.monotonic() - started) >= max_time:
-            limit = Stop(StopReason.MAX_TIME, spent, max_time)
+    whole = True  # the strategy is between two of its steps, and not in one
+    try:
+        while limit is None and strategy.stop() is None:
+            whole = False
+            x = strategy.ask()
+            whole = True
+            f = np.asarray(evaluate(x), dtype=np.float64)
+            if f.shape[:1] != (len(x),):
+                raise ShapeError(f"`evaluate` must return {len(x)} values, one per row; got shape {f.shape}.")
+            whole = False
+            strategy.tell(None, f)  # None: the rows as asked, whatever the objective did to its argument
+            if recorder is not None:
+                recorder.record(strategy, f)
+            whole = True
+            if checkpoint is not None:
+                checkpoint.note(strategy)
+            if callback is not None and _wants_to_stop(callback, strategy):
+                limit = Stop(StopReason.CALLBACK)
+            elif max_time is not None and (spent := time.monotonic() - started) >= max_time:
+                limit = Stop(StopReason.MAX_TIME, spent, max_time)
+    finally:
+        if checkpoint is not None and whole and strategy.nfev:
+            checkpoint.write(strategy)
     if recorder is not None and limit is not None:
         recorder.record(strategy, f, last=True)
     result = strategy.result()

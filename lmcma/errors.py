@@ -53,7 +53,11 @@ class MemoryLimitError(LmcmaError, MemoryError):
 
 
 class StateError(LmcmaError, ValueError):
-    """A state dictionary does not belong to this strategy or format."""
+    """A state dictionary, or a file with one, does not belong to this strategy or format."""
+
+
+class CheckpointError(LmcmaError, OSError):
+    """A checkpoint cannot be written, or the file not be read."""
 
 
 class CampaignError(LmcmaError, ValueError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -9,24 +11,29 @@ from numpy.typing import ArrayLike
 
 from lmcma import driver
 from lmcma.errors import ArgumentError, ArgumentTypeError, near_miss
-from lmcma.evaluate import Serial
+from lmcma.evaluate import Workers, evaluator
 from lmcma.random import Seed
-from lmcma.record import History
+from lmcma.record import Checkpoint, History
+from lmcma.record.checkpoint import PathLike
 from lmcma.registry import make, resolve
 from lmcma.restarts import SCHEMES, Restarts, Scheme
 from lmcma.result import Result
 from lmcma.strategies.base import as_point, as_real
+from lmcma.strategies.protocol import Strategy
 from lmcma.termination import StopOption
+from lmcma.transforms import make_mapped
 from lmcma.typing import FloatArray
 
 
 def minimize(
-    fun: Callable[[FloatArray], float],
+    fun: Callable[[FloatArray], Any],
     x0: ArrayLike,
     sigma0: float,
     *,
     method: str = "auto",
     options: Mapping[str, Any] | None = None,
+    bounds: Any = None,
+    stds: ArrayLike | None = None,
     restarts: str | Scheme | None = None,
     x0_box: tuple[ArrayLike, ArrayLike] | None = None,
     popsize: int | None = None,
@@ -36,10 +43,14 @@ def minimize(
     max_time: float | None = None,
     max_memory: float | None = None,
     stop: StopOption = None,
+    workers: Workers = 1,
+    vectorized: bool = False,
     on_error: str = "worst",
     rng: Seed = None,
     callback: driver.Callback | None = None,
     record: bool = True,
+    checkpoint: PathLike | None = None,
+    resume: bool = False,
 ) -> Result:
     """Minimise a function of n real variables, without derivatives.
 
@@ -51,16 +62,22 @@ def minimize(
         The start: mean of the first search distribution.
     sigma0 : float
         Its standard deviation, in the units of `x0`; about 0.2 to 0.3 of the range where the optimum is expected.
-        Scale the variables so that one number suits them all.
+        One number suits all variables where their scales are alike; `stds` tells where they are not.
     method : str
         A name from `lmcma.methods`; "auto" takes `cma` while its matrices fit in memory and n <= 500, else `lm-cma`.
     options : mapping, optional
         Further options of the method, such as ``{"active": False}`` for `cma`.
+    bounds : (low, high), n pairs, or scipy.optimize.Bounds; optional
+        All points evaluated are within them. Either (low, high), each a number or an (n,) array; or a sequence of one
+        pair (low, high) a variable. None and infinities mean no bound on that side. For n = 2, two rows of two
+        numbers are two pairs. See `lmcma.transforms.Coordinates` for how.
+    stds : (n,) array_like, optional
+        Scales of the variables: the first standard deviations are ``sigma0 * stds``.
     restarts : {"ipop", "bipop", "nipop", "nbipop"} or Scheme, optional
         Run `method` again and again, with other population and step sizes, until a limit is reached; for functions
         with many local minima. Set `maxfev`, `ftarget` or `max_time`. ``method="bipop-cma"`` says the same.
     x0_box : (low, high), optional
-        Where restarts begin: points drawn uniformly from this box, numbers or (n,) arrays.
+        Where restarts begin: points drawn uniformly from this box, numbers or (n,) arrays; within `bounds`.
     popsize : int, optional
         Offspring per iteration; 4 + floor(3 ln n) by default.
     maxfev, maxiter : int, optional
@@ -74,6 +91,11 @@ def minimize(
     stop : str or mapping, optional
         Stopping rules: the name of a profile (`lmcma.termination.PROFILES`), or changes of single rules such as
         ``{"tolx": 1e-9, "stagnation": None}``.
+    workers : int, Executor or callable
+        How many points are evaluated at the same time, in processes of their own; -1: as many as there are processors.
+        Or a `concurrent.futures.Executor`, or a function that works like `map`. The run is the same for any number.
+    vectorized : bool
+        `fun` takes a whole batch, (k, n), and returns its k values. With `workers`, each gets a part of the batch.
     on_error : {"worst", "raise"}
         What an evaluation means that raises or returns no number: counted as NaN, which ranks last, or raised
         as `ObjectiveError`. An error at the very first evaluation is always raised.
@@ -83,6 +105,11 @@ def minimize(
         ``callback(result)`` after every iteration; a true return value or `StopIteration` ends the run.
     record : bool
         Keep the course of the run in `result.history`, for `lmcma.plotting.convergence`.
+    checkpoint : str or path, optional
+        A file that keeps the run: written every ten seconds (less often where writing takes long) and at the end.
+    resume : bool
+        Go on with the run in the file `checkpoint`, to the bit, if it is there. The other arguments must be the same,
+        but for limits: new `maxfev`, `maxiter` and `ftarget` count, `max_time` begins anew; `rng` has no effect.
 
     Returns
     -------
@@ -94,7 +121,9 @@ def minimize(
     ArgumentError, ArgumentTypeError, ShapeError, UnknownMethodError
         An argument cannot be used; the message says which, what was expected, and what to do.
     ObjectiveError
-        `fun` failed at its first evaluation, or later with ``on_error="raise"``.
+        `fun` failed at its first evaluation, or later with ``on_error="raise"``; or its workers did.
+    CheckpointError, StateError
+        The file `checkpoint` cannot be written or read; is none.
     MemoryLimitError
         The method needs too much memory in this dimension.
 
@@ -107,7 +136,7 @@ def minimize(
     >>> bool(abs(res.x - 1).max() < 1e-3)
     True
     """
-    evaluate = Serial(fun, on_error)
+    evaluate = evaluator(fun, on_error, workers=workers, vectorized=vectorized)
     if callback is not None and not callable(callback):
         raise ArgumentTypeError(f"`callback` must be callable, callback(result); got {callback!r:.80}.")
     if max_time is not None and not as_real("max_time", max_time) > 0:
@@ -122,6 +151,8 @@ def minimize(
         "max_memory": max_memory,
         "stop": stop,
         "rng": rng,
+        "bounds": bounds,
+        "stds": stds,
     }
     extra = dict(options or {})
     twice = sorted(name for name in extra if given.get(name) is not None)
@@ -130,17 +161,55 @@ def minimize(
     if x0_box is not None:
         given["x0_box"] = x0_box
     given |= extra
-    if restarts is None:
-        strategy = make(method, x0, sigma0, **given)
-    else:
-        base = resolve(method, len(as_point("x0", x0)), max_memory, popsize)
-        if base.inner:
-            raise ArgumentError(f"`restarts`: method {base.name!r} restarts by itself. Give one of the two.")
-        if isinstance(restarts, Scheme):
-            strategy = Restarts(x0, sigma0, strategy=base.name, scheme=restarts, **given)
-        elif restarts in SCHEMES:
-            strategy = make(f"{restarts}-{base.name}", x0, sigma0, **given)
-        else:
-            raise ArgumentError(f"`restarts`: there is no scheme {restarts!r}; {near_miss(str(restarts), SCHEMES)}")
+    build = functools.partial(_strategy, method, x0, sigma0, restarts, given)
     recorder = History() if record else None
-    return driver.run(strategy, evaluate, recorder=recorder, callback=callback, max_time=max_time)
+    keeper: Checkpoint | None = None
+    if checkpoint is not None:
+        parts: dict[str, Any] = {"evaluator": evaluate, **({} if recorder is None else {"history": recorder})}
+        keeper = Checkpoint(checkpoint, _described(method, x0, sigma0, restarts, given), parts)
+        strategy = keeper.begin(build, {name: given.get(name) for name in _LIMITS}, resume=resume)
+    elif resume:
+        raise ArgumentError("`resume` needs the name of a file, `checkpoint`; got None.")
+    else:
+        strategy = build()
+    with evaluate:
+        return driver.run(
+            strategy, evaluate, recorder=recorder, checkpoint=keeper, callback=callback, max_time=max_time
+        )
+
+
+_LIMITS = ("ftarget", "maxfev", "maxiter")
+
+
+def _strategy(
+    method: str, x0: ArrayLike, sigma0: float, restarts: str | Scheme | None, given: Mapping[str, Any]
+) -> Strategy:
+    """What the arguments of `minimize` describe."""
+    if restarts is None:
+        return make(method, x0, sigma0, **given)
+    base = resolve(method, len(as_point("x0", x0)), given["max_memory"], given["popsize"])
+    if base.inner:
+        raise ArgumentError(f"`restarts`: method {base.name!r} restarts by itself. Give one of the two.")
+    if isinstance(restarts, Scheme):
+        chain = functools.partial(Restarts, strategy=base.name, scheme=restarts)
+        return make_mapped(chain, x0, sigma0, **given)
+    if restarts in SCHEMES:
+        return make(f"{restarts}-{base.name}", x0, sigma0, **given)
+    raise ArgumentError(f"`restarts`: there is no scheme {restarts!r}; {near_miss(str(restarts), SCHEMES)}")
+
+
+def _described(
+    method: str, x0: ArrayLike, sigma0: float, restarts: str | Scheme | None, given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The same as data, without what may differ when the run goes on."""
+    start = as_point("x0", x0)
+    name = resolve(method, len(start), given["max_memory"], given["popsize"]).name
+    own = {key: _plain(value) for key, value in given.items() if key not in (*_LIMITS, "max_memory", "rng")}
+    return {"method": name, "x0": start, "sigma0": sigma0, "restarts": _plain(restarts), **own}
+
+
+def _plain(value: Any) -> Any:
+    """`value` as numbers and text, where it is an object of ours or a scipy.optimize.Bounds."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    return (value.lb, value.ub) if hasattr(value, "lb") and hasattr(value, "ub") else value

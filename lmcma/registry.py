@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 import inspect
 from collections.abc import Iterator, Mapping
@@ -267,10 +268,19 @@ def _known_options(method: Method) -> list[str]:
     kinds = [method.load(), *([methods()[method.inner].load()] if method.inner else [])]
     found = [p for kind in kinds for p in inspect.signature(kind).parameters.values()]
     hidden = ("x0", "sigma0", "strategy", "scheme")
-    return list(dict.fromkeys(p.name for p in found if p.kind is p.KEYWORD_ONLY and p.name not in hidden))
+    names = [p.name for p in found if p.kind is p.KEYWORD_ONLY and p.name not in hidden]
+    return list(dict.fromkeys([*names, "bounds", "stds"]))
 
 
-def make(method: str, x0: ArrayLike, sigma0: float | ArrayLike, **options: Any) -> Strategy:
+def make(
+    method: str,
+    x0: ArrayLike,
+    sigma0: float | ArrayLike,
+    *,
+    bounds: Any = None,
+    stds: ArrayLike | None = None,
+    **options: Any,
+) -> Strategy:
     """Build a strategy by its name.
 
     Parameters
@@ -281,6 +291,10 @@ def make(method: str, x0: ArrayLike, sigma0: float | ArrayLike, **options: Any) 
         The start: mean of the first search distribution.
     sigma0 : float
         Its standard deviation, in the units of `x0`; about 0.2 to 0.3 of the range where the optimum is expected.
+    bounds : (low, high), n pairs, or scipy.optimize.Bounds; optional
+        Between them all points stay; as in `lmcma.minimize`.
+    stds : (n,) array_like, optional
+        Scales of the coordinates: the first standard deviations are ``sigma0 * stds``.
     **options
         Options of the method's class, for example ``popsize=20``, ``rng=1``, ``stop={"tolx": 1e-9}``.
 
@@ -305,6 +319,9 @@ def make(method: str, x0: ArrayLike, sigma0: float | ArrayLike, **options: Any) 
     >>> es.stop().reason
     <StopReason.FTARGET: 'ftarget'>
     """
+    if bounds is not None or stds is not None:
+        wrap = importlib.import_module("lmcma.transforms").make_mapped
+        return cast("Strategy", wrap(functools.partial(make, method), x0, sigma0, bounds=bounds, stds=stds, **options))
     found = resolve(method, _dimension(x0), options.get("max_memory"), options.get("popsize"))
     known = _known_options(found)
     for name in options:
@@ -325,6 +342,8 @@ def from_state(state: State) -> Strategy:
     """
     name = state.get("method") if isinstance(state, Mapping) else None
     table = methods()
+    if isinstance(state, Mapping) and "coordinates" in state:  # bounds and scales around a method
+        return cast("Strategy", importlib.import_module("lmcma.transforms").Mapped.from_state(state))
     if isinstance(state, Mapping) and "scheme" in state:  # of the user's own, perhaps
         return _acma("ipop").load().from_state(state)
     if isinstance(name, str) and name in table and name != "auto":

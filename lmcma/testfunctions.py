@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lmcma.errors import ArgumentError
 from lmcma.typing import FloatArray
 
 Function: TypeAlias = Callable[[Any], Any]
@@ -69,6 +70,30 @@ def rastrigin(x: ArrayLike) -> Any:
     """Sum of 10 (1 - cos(2 pi x_i)) + x_i^2: very many local minima on a lattice."""
     x = np.asarray(x)
     return (10 * (1 - np.cos(2 * np.pi * x)) + x**2).sum(axis=-1)
+
+
+def compiled(function: Function) -> Callable[[FloatArray], float]:
+    """One of the functions above for one point (n,), compiled; `minimize` then runs whole without Python.
+
+    Sums are in another order, so that values may differ in the last bits.
+
+    >>> import numpy as np
+    >>> float(compiled(rosenbrock)(np.zeros(3)))
+    2.0
+    """
+    from lmcma.kernels import objectives
+
+    name = getattr(function, "__name__", "")
+    if name not in _NAMES or globals()[name] is not function:
+        raise ArgumentError(
+            f"`function` must be one of {', '.join(_NAMES)} of lmcma.testfunctions; got {function!r:.80}. "
+            "Compile functions of your own with numba.njit."
+        )
+    found: Callable[[FloatArray], float] = getattr(objectives, name)
+    return found
+
+
+_NAMES = ("sphere", "ellipsoid", "cigar", "discus", "different_powers", "rosenbrock", "rastrigin")
 
 
 def rotated(function: Function, rotation: FloatArray) -> Function:

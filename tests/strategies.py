@@ -37,6 +37,9 @@ STRATEGIES = [
     pytest.param(_maker("self-cma"), id="self-cma"),
     pytest.param(_maker("self-cma", n=1), id="self-cma-1d"),
     pytest.param(_maker("self-cma", n=18, popsize=40, rates0="default"), id="self-cma-default"),
+    pytest.param(_maker("cma", bounds=(-2.5, 30)), id="bounded"),
+    pytest.param(_maker("cma", stds=np.linspace(0.25, 1, 6)), id="scaled"),
+    pytest.param(_maker("lm-cma", n=40, bounds=(-2.5, 30), stds=np.linspace(1, 0.5, 40)), id="bounded-scaled"),
 ]
 
 
@@ -47,6 +50,19 @@ def flat(state, prefix=""):
             yield from flat(value, f"{prefix}{key}/")
         else:
             yield prefix + key, value
+
+
+# what a state holds besides the search distribution
+_BOOKKEEPING = {
+    *("nfev", "nit", "nfail", "best_x", "best_f", "rng", "counters", "stop_values", "recent_best", "flat"),
+    *("long_history", "asked", "f", "received", "own", "injected", "waiting", "foreign_x", "foreign_f", "foreign_row"),
+    *("z", "signs", "gauss", "used", "f_previous"),
+}
+
+
+def distribution(es):
+    """The leaves of the state that describe the search distribution: mean, sigma, matrices, paths, rates."""
+    return {key: leaf for key, leaf in flat(es.state_dict()) if not _BOOKKEEPING & set(key.split("/"))}
 
 
 def assert_same_state(a, b):

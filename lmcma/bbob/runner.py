@@ -5,16 +5,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import enum
-import multiprocessing
 import os
-import signal
 import sys
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
@@ -22,6 +19,7 @@ from lmcma.bbob import jobs
 from lmcma.bbob.campaign import Campaign
 from lmcma.bbob.jobs import Job
 from lmcma.errors import CampaignError
+from lmcma.evaluate.processes import Processes
 
 ATTEMPTS = 2
 _Outcome: TypeAlias = tuple[dict[str, Any] | None, str]  # the marker, or the last line of a traceback
@@ -161,15 +159,14 @@ class _Run:
         count = 1 if alone else min(self.campaign.workers or os.cpu_count() or 1, len(queue))
         running: dict[Future[_Outcome], Job] = {}
         broken = False
-        with _processes(count, self.log) as pool:
+        with Processes(count, _begin_worker, str(self.log.absolute()), threads=1) as pool:
             # Never more jobs in the pool than workers: what is in the pool is running.
             while running or (queue and not broken):
                 while queue and len(running) < count and not broken:
                     job = queue.popleft()
                     own = dataclasses.replace(self.campaign, methods=(job.spec,))
                     try:
-                        with _interrupts_held_back():  # processes are started in here
-                            running[pool.submit(_work, own, job)] = job
+                        running[pool.submit(_work, own, job)] = job
                     except BrokenProcessPool:
                         queue.appendleft(job)
                         broken = True
@@ -210,60 +207,19 @@ class _Run:
         self.report(Kind.FAILED, f"{job} failed: {reason}; see {log}", job)
 
 
-@contextlib.contextmanager
-def _processes(count: int, log: Path) -> Iterator[ProcessPoolExecutor]:
-    """A pool of spawned workers that are gone at the end, whatever they were doing then."""
-    context = multiprocessing.get_context("spawn")
-    lifeline, ours = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(count, context, initializer=_begin_worker, initargs=(lifeline, str(log.absolute())))
-    try:
-        yield pool
-    finally:
-        ours.close()  # the end of the lifeline: workers still at work leave at once
-        pool.shutdown(wait=True, cancel_futures=True)
-        lifeline.close()
-
-
-@contextlib.contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """Deliver Ctrl-C at the end; processes started meanwhile hold it back for good, it is the parent's affair."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 # ---------------------------------------------------------------- in the worker
 
 
-def _begin_worker(lifeline: Connection, log: str) -> None:
-    """Set up a worker: output to a file, one BLAS thread, deaf to Ctrl-C, gone when the parent is."""
+def _begin_worker(log: str) -> None:
+    """Have what a worker prints, and why it crashes, written to a file."""
     import faulthandler
-    import threading
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     sink = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     for stream in (1, 2):
         os.dup2(sink, stream)
     os.close(sink)
     faulthandler.enable(file=2)
-    threading.Thread(target=_leave_with, args=(lifeline,), daemon=True).start()
-
-    import numpy.linalg  # noqa: F401 - so that its BLAS is there to be limited
-    import scipy.linalg  # noqa: F401
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(1)
-
-
-def _leave_with(lifeline: Connection) -> None:
-    with contextlib.suppress(EOFError, OSError):
-        lifeline.recv()  # nothing is ever sent: this ends when the parent closes its end, or dies
-    os._exit(1)
+    import scipy.linalg  # noqa: F401 - so that its BLAS is there to be limited
 
 
 def _work(campaign: Campaign, job: Job) -> _Outcome:

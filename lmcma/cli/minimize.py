@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import dataclasses
 import functools
 import importlib
 import json
@@ -41,11 +42,15 @@ def minimize(
     ],
     sigma0: Annotated[float, typer.Option(help="First standard deviation, in the units of x0.")],
     dim: Annotated[int | None, typer.Option(help="Number of variables, where --x0 is one number.")] = None,
+    bounds: Annotated[
+        str | None, typer.Option(help="Bounds of all variables, LOW,HIGH; or a text file, two columns, a row each.")
+    ] = None,
     method: Annotated[str, typer.Option(help="A name from `lmcma methods`.")] = "auto",
     popsize: Annotated[int | None, typer.Option(help="Offspring per iteration; 4 + floor(3 ln n) by default.")] = None,
     maxfev: Annotated[int | None, typer.Option(help="Stop after so many evaluations.")] = None,
     ftarget: Annotated[float | None, typer.Option(help="Stop at the first value that is not above this one.")] = None,
     max_time: Annotated[float | None, typer.Option(help="Start no iteration after so many seconds.")] = None,
+    workers: Annotated[int, typer.Option(help="Processes that evaluate at the same time; -1: one a processor.")] = 1,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same run; a fresh one by default.")] = None,
     option: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="An option of the method.")] = None,
     stop: Annotated[
@@ -54,6 +59,8 @@ def minimize(
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw the course of the run into this file.")] = None,
     output: Annotated[Path | None, typer.Option(help="Write the result to this file, as JSON.")] = None,
+    checkpoint: Annotated[Path | None, typer.Option(help="Keep the run in this file, every ten seconds.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in that file, if it is there.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress line.")] = False,
 ) -> None:
     """Minimise a Python function, found from the current directory.
@@ -69,37 +76,53 @@ def minimize(
     start = parse_x0(x0, dim)
 
     from lmcma import driver
-    from lmcma.evaluate import Serial
-    from lmcma.record import History
-    from lmcma.registry import make
+    from lmcma.evaluate import evaluator
+    from lmcma.record import Checkpoint, History
+    from lmcma.registry import make, resolve
 
     if max_time is not None and not max_time > 0:
         raise ArgumentError(f"`--max-time` must be a number of seconds > 0; got {max_time:g}.")
     seed = secrets.randbits(32) if seed is None else seed
-    given = {"popsize": popsize, "maxfev": maxfev, "ftarget": ftarget}
-    options = {key: value for key, value in given.items() if value is not None}
+    box = None if bounds is None else parse_bounds(bounds)
+    given = {"popsize": popsize, "maxfev": maxfev, "ftarget": ftarget, "bounds": box}
+    options: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     for key, value in parse_pairs("--option", option or []).items():
         if key in options or key in ("rng", "stop"):
             raise ArgumentError(
                 f"`--option {key}=...` repeats what --{'seed' if key == 'rng' else key} says. Give it once."
             )
         options[key] = value
-    strategy = make(method, start, sigma0, stop=parse_stop(stop or []), rng=seed, **options)
+    rules = parse_stop(stop or [])
+    build = functools.partial(make, method, start, sigma0, stop=rules, rng=seed, **options)
     history = History()
-    evaluate: driver.Evaluator = Serial(fun)
+    evaluate = evaluator(fun, workers=workers)
+    keeper: Checkpoint | None = None
+    if checkpoint is None:
+        if resume:
+            raise ArgumentError("`--resume` needs the name of a file, --checkpoint FILE.")
+        strategy = build()
+    else:
+        name = resolve(method, len(start), options.get("max_memory"), options.get("popsize")).name
+        limits = {key: options.pop(key, None) for key in ("ftarget", "maxfev", "maxiter")}
+        options.pop("max_memory", None)
+        arguments = {"function": function, "method": name, "x0": start, "sigma0": sigma0, "stop": rules, **options}
+        first = _Seed(seed)
+        keeper = Checkpoint(checkpoint, arguments, {"evaluator": evaluate, "history": history, "seed": first})
+        strategy = keeper.begin(build, limits, resume=resume)
+        seed = first.number
 
     started = time.monotonic()
     interrupted = False
     try:
-        with _progress(strategy, evaluate, show=not quiet and sys.stderr.isatty()) as watched:
-            result = driver.run(strategy, watched, recorder=history, max_time=max_time)
+        with evaluate, _progress(strategy, evaluate, show=not quiet and sys.stderr.isatty()) as watched:
+            result = driver.run(strategy, watched, recorder=history, checkpoint=keeper, max_time=max_time)
     except KeyboardInterrupt:
         interrupted = True
         result = strategy.result()
         result.update(message="interrupted from the keyboard", status=1, success=False, history=history)
     seconds = time.monotonic() - started
 
-    _print_result(result, seconds, seed)
+    _print_result(result, seconds, seed, checkpoint)
     if output is not None:
         _write_atomically(
             output, functools.partial(_write_json, _record(function, result, seconds, seed, start, sigma0))
@@ -225,6 +248,29 @@ def _read_x0(path: Path) -> FloatArray:
     return x0
 
 
+def parse_bounds(text: str) -> FloatArray:
+    """The bounds that ``--bounds`` means: low and high for all variables, or a row (low, high) for each.
+
+    >>> parse_bounds("0, inf")
+    array([ 0., inf])
+    """
+    import numpy as np
+
+    numbers = text.split(",")
+    if len(numbers) == 2 and all(map(_is_number, numbers)):
+        return np.array(numbers, dtype=np.float64)
+    try:
+        lines = Path(text).read_text(encoding="utf-8").replace(",", " ").splitlines()
+        rows = np.array([[float(entry) for entry in line.split()] for line in lines if line.strip()])
+        if rows.ndim != 2 or rows.shape[1] != 2:
+            raise ValueError(f"it has the shape {rows.shape}")
+    except (OSError, ValueError) as error:
+        raise ArgumentError(
+            f"`--bounds` must be two numbers such as 0,1, or a file with two a row; got {text!r}: {error}."
+        ) from None
+    return rows
+
+
 def parse_pairs(flag: str, pairs: Sequence[str]) -> dict[str, Any]:
     """``key=value`` strings as a dictionary, values read as Python literals where they are such.
 
@@ -290,6 +336,19 @@ def _check_plot(path: Path) -> None:
 # -------------------------------------------------------------------- while it runs
 
 
+@dataclasses.dataclass
+class _Seed:
+    """The seed of the run, which a checkpoint keeps."""
+
+    number: int
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"number": self.number}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.number = int(state["number"])
+
+
 @contextlib.contextmanager
 def _progress(
     strategy: Strategy, evaluate: Callable[[FloatArray], FloatArray], *, show: bool
@@ -334,7 +393,7 @@ def _progress(
 # -------------------------------------------------------------------- what comes out
 
 
-def _print_result(result: Result, seconds: float, seed: int) -> None:
+def _print_result(result: Result, seconds: float, seed: int, checkpoint: Path | None) -> None:
     import numpy as np
     from rich.console import Console
     from rich.table import Table
@@ -351,6 +410,7 @@ def _print_result(result: Result, seconds: float, seed: int) -> None:
         "sigma": f"{result.sigma:.4g}",
         "method": f"{result.method}, n = {len(result.x)}, seed {seed}",
         "time": f"{seconds:.2f} s",
+        **({} if checkpoint is None else {"kept in": f"{checkpoint}, to go on with --resume"}),
     }
     for key, text in rows.items():
         table.add_row(key, text)

@@ -24,6 +24,34 @@ def unchanged_rows(x: FloatArray, kept: FloatArray, stride: int, own: BoolArray)
     return same
 
 
+EDITED = -2
+
+
+@kernel
+def take_whole(
+    x: FloatArray, kept: FloatArray, stride: int, told: FloatArray, f: FloatArray, best_f: float
+) -> tuple[int, int, float]:
+    """Enter the values `told` of a whole batch: how many are NaN, the row of a new best or -1, and the best value.
+
+    x : (k, n), or (0, n) for "as asked"; kept : (k, ceil(n / stride)), every `stride`-th column; told, f : (k,).
+    Where `x` was edited nothing is entered, and the row is `EDITED`.
+    """
+    for row in range(x.shape[0]):
+        for j in range(kept.shape[1]):
+            if x[row, j * stride] != kept[row, j]:
+                return 0, EDITED, best_f
+    n_nan, best = 0, -1
+    for row in range(len(told)):
+        v = told[row]
+        f[row] = v
+        if v != v:
+            n_nan += 1
+        elif v < best_f or best_f != best_f:
+            best_f = v
+            best = row
+    return n_nan, best, best_f
+
+
 @kernel
 def enter_values(values: FloatArray, f: FloatArray, received: BoolArray, best_f: float) -> tuple[int, int]:
     """Enter `values` as those of the first rows of a batch: how many are NaN, the row of a new best or -1.

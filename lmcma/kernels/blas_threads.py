@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from types import TracebackType
 
 from threadpoolctl import ThreadpoolController
@@ -11,16 +12,21 @@ class OneBlasThread:
     """A context manager, cheap enough for every iteration; the caller's setting comes back at its end."""
 
     def __init__(self) -> None:
-        self._libraries = ThreadpoolController().select(user_api="blas").lib_controllers
-        self._before: list[int] = []
+        libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+        # kernels call the library that SciPy is linked to: its own where it brings one along
+        self._libraries = [library for library in libraries if f"{os.sep}scipy" in library.filepath] or libraries
+        self._changed: list[tuple[object, int]] = []
 
     def __enter__(self) -> None:
-        self._before = [library.get_num_threads() for library in self._libraries]
         for library in self._libraries:
-            library.set_num_threads(1)
+            number = library.get_num_threads()
+            if number != 1:
+                library.set_num_threads(1)
+                self._changed.append((library, number))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for library, number in zip(self._libraries, self._before, strict=True):
-            library.set_num_threads(number)
+        while self._changed:
+            library, number = self._changed.pop()
+            library.set_num_threads(number)  # type: ignore[attr-defined]

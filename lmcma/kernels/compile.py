@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import logging
+import types
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, overload
 
 import numba
 from numba.core import event
@@ -33,13 +35,26 @@ def _cache_folder() -> str:
 _CACHE = _cache_folder()
 
 
-def kernel(function: F) -> F:
-    """Compile `function` when first called; keep the result on disk where there is a place for it."""
+@overload
+def kernel(function: F) -> F: ...
+@overload
+def kernel(function: object) -> Callable[[F], F]: ...
+def kernel(function: Any) -> Any:
+    """Compile a function when first called; keep the result on disk where there is a place for it.
+
+    Given a signature instead, the decorator that compiles for it at once.
+    """
+    if not isinstance(function, types.FunctionType):
+        return functools.partial(_compile, (function,))
+    return _compile((), function)
+
+
+def _compile(signature: tuple[Any, ...], function: F) -> F:
     user, numba.config.CACHE_DIR = numba.config.CACHE_DIR, _CACHE
     try:
-        return cast(F, numba.njit(cache=True, **_OPTIONS)(function))
+        return cast(F, numba.njit(*signature, cache=True, **_OPTIONS)(function))
     except RuntimeError:  # no writable place for the cache: compile in every process
-        return cast(F, numba.njit(**_OPTIONS)(function))
+        return cast(F, numba.njit(*signature, **_OPTIONS)(function))
     finally:
         numba.config.CACHE_DIR = user
 

@@ -1,8 +1,8 @@
 """The iteration of CMA-ES with a full covariance matrix, compiled as a whole.
 
-The entire state is one array of float64, cut into fields by a table of offsets, so that a call costs the same
-whatever it touches; `layout` makes the table, and strategies see the fields as named views.  Loops below
-`LOOPS_UP_TO` variables, BLAS above: the results differ in the last bits only.
+The entire state is one array of float64, cut into fields by a table of offsets, and one of integers that begins with
+that table, so that a call costs the same whatever it touches; `layout` makes the table, and strategies see the fields
+as named views.  Loops below `LOOPS_UP_TO` variables, BLAS above: the results differ in the last bits only.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import numpy as np
 
 from lmcma.kernels import selection, stopping
 from lmcma.kernels.compile import kernel
-from lmcma.kernels.linalg import eigh, eigh_workspace, gemm, syrk
+from lmcma.kernels.eigen import eigh
+from lmcma.kernels.linalg import eigh_workspace, gemm, syrk
 from lmcma.kernels.ranking import count_finite, rank
 from lmcma.kernels.selection import path_goes_on, select
 from lmcma.typing import BoolArray, FloatArray, IntArray
@@ -22,27 +23,32 @@ LOOPS_UP_TO = 16
 
 # fields of the state, in order
 (SCALARS, MEAN, P_SIGMA, P_C, D_, DIAGONAL, C_, BT, WEIGHTS, OMEGA, NORM2, Y_W, Z_W, Z, Y) = range(15)
-(ROWS, EIG, EIG_W, WORK, TOL, VALUE, RING, FLAGS, STD_MIN, STD_MAX) = range(15, 25)
-N_FIELDS = 25
+(ROWS, EIG, EIG_W, WORK, TOL, VALUE, RING, FLAGS, STD_MIN, STD_MAX, DIAGONAL_WEIGHTS) = range(15, 26)
+N_FIELDS = 26
 
 # numbers in SCALARS: state ...
 SIGMA, DRIFT, SIGMA0 = range(3)
 # ... and constants
 C_SIGMA, D_SIGMA, CHI_N, MUEFF, C_C, C_1, C_MU, C_M, C_MINUS, MAX_CONDITION = range(3, 13)
-BLAS_A, BLAS_B = 13, 14
-N_SCALARS = 15
+DIAGONAL_C_1, DIAGONAL_C_MU = 13, 14  # while C is kept diagonal
+BLAS_A, BLAS_B = 15, 16
+N_SCALARS = 17
 
 # places in `count`, after those of the stopping rules and of selection
 MASK, NAN_IN_ROW, MU = selection.MASK, selection.NAN_IN_ROW, selection.MU
-STALE, GAP, ACTIVE, ROBUST, DECOMPOSITIONS, REPAIRS = range(selection.N_COUNT, selection.N_COUNT + 6)
-N_COUNT = selection.N_COUNT + 6
+STALE, GAP, ACTIVE, ROBUST, DECOMPOSITIONS, REPAIRS, DIAGONAL_FIRST = range(selection.N_COUNT, selection.N_COUNT + 7)
+N_COUNT = selection.N_COUNT + 7
+
+# parts of the array of integers
+_COUNT = N_FIELDS + 1
+_ORDER = _COUNT + N_COUNT
 
 ACTIVE_NONE, ACTIVE_WEIGHTS, ACTIVE_2010 = 0, 1, 2
 
 
-def layout(n: int, popsize: int, ring: int, flags: int, bounded: bool) -> IntArray:
-    """Offsets of the fields: field k is ``state[at[k]:at[k + 1]]``."""
-    work, _ = eigh_workspace(n)
+def layout(n: int, popsize: int, ring: int, flags: int, bounded: bool, diagonal_first: bool) -> IntArray:
+    """The array of integers: first the offsets of the fields, field k being ``state[at[k]:at[k + 1]]``."""
+    work, ints = eigh_workspace(n)
     sizes = {
         SCALARS: N_SCALARS,
         **dict.fromkeys((MEAN, P_SIGMA, P_C, D_, DIAGONAL, Y_W, Z_W, EIG_W), n),
@@ -55,8 +61,26 @@ def layout(n: int, popsize: int, ring: int, flags: int, bounded: bool) -> IntArr
         RING: ring,
         FLAGS: flags,
         **dict.fromkeys((STD_MIN, STD_MAX), n if bounded else 0),
+        DIAGONAL_WEIGHTS: popsize if diagonal_first else 0,
     }
-    return np.concatenate([[0], np.cumsum([sizes[k] for k in range(N_FIELDS)])]).astype(np.int64)
+    offsets = np.cumsum([0, *(sizes[k] for k in range(N_FIELDS))])
+    return np.concatenate([offsets, np.zeros(N_COUNT + 2 * popsize + (ints + 1) // 2)]).astype(np.int64)
+
+
+def offsets(table: IntArray) -> IntArray:
+    """The offsets of the fields, a view."""
+    return table[:_COUNT]
+
+
+def counters(table: IntArray) -> IntArray:
+    """`count`, (N_COUNT,), a view."""
+    return table[_COUNT:_ORDER]
+
+
+@kernel
+def lapack_ints(table: IntArray, popsize: int) -> IntArray:
+    """Scratch of `linalg`, a view."""
+    return table[_ORDER + 2 * popsize :].view(np.int32)
 
 
 @kernel
@@ -66,8 +90,9 @@ def field(state: FloatArray, at: IntArray, k: int) -> FloatArray:
 
 
 @kernel
-def sample(state: FloatArray, at: IntArray, ints: IntArray, x: FloatArray) -> None:
+def sample(state: FloatArray, table: IntArray, x: FloatArray) -> None:
     """Write the first rows of ``mean + sigma Y`` into `x`, Y = (Z * D) @ B.T; Z and Y stay in the state."""
+    at = table[:_COUNT]
     n = at[MEAN + 1] - at[MEAN]
     popsize = at[WEIGHTS + 1] - at[WEIGHTS]
     scalars, mean, D = field(state, at, SCALARS), field(state, at, MEAN), field(state, at, D_)
@@ -87,7 +112,7 @@ def sample(state: FloatArray, at: IntArray, ints: IntArray, x: FloatArray) -> No
         for k in range(popsize):
             for j in range(n):
                 rows[k, j] = z[k, j] * D[j]
-        gemm(rows, Bt, y, scalars[BLAS_A:], ints)
+        gemm(rows, Bt, y, scalars[BLAS_A:], lapack_ints(table, popsize))
     sigma = scalars[SIGMA]
     for k in range(x.shape[0]):
         for j in range(n):
@@ -96,22 +121,17 @@ def sample(state: FloatArray, at: IntArray, ints: IntArray, x: FloatArray) -> No
 
 @kernel
 def update(
-    state: FloatArray,
-    at: IntArray,
-    count: IntArray,
-    ints: IntArray,
-    order: IntArray,
-    f: FloatArray,
-    own: BoolArray,
-    long: FloatArray,
-) -> None:
+    state: FloatArray, table: IntArray, f: FloatArray, own: BoolArray, long: FloatArray
+) -> int:
     """One update of CMA-ES from the values `f` of the population in the state (Hansen 2023, Algorithm 1).
 
-    state : all fields; at : (N_FIELDS + 1,) offsets; count : (N_COUNT,); ints : LAPACK scratch; order : (2 popsize,);
-    f, own : (popsize,); long : (2, capacity), see `stopping.value_rules`.
+    state, table : see `layout`; f, own : (popsize,); long : (2, capacity), see `stopping.value_rules`.  Returns the
+    mask of stopping rules that hold.
     """
+    at, count = table[:_COUNT], table[_COUNT:_ORDER]
     n = at[MEAN + 1] - at[MEAN]
     popsize = at[WEIGHTS + 1] - at[WEIGHTS]
+    order, ints = table[_ORDER : _ORDER + 2 * popsize], lapack_ints(table, popsize)
     s = field(state, at, SCALARS)
     mean, p_sigma, p_c = field(state, at, MEAN), field(state, at, P_SIGMA), field(state, at, P_C)
     Bt = field(state, at, BT).reshape((n, n))
@@ -123,10 +143,14 @@ def update(
     tol, value = field(state, at, TOL), field(state, at, VALUE)
     mu = count[MU]
     c_sigma, c_c, c_1, c_mu = s[C_SIGMA], s[C_C], s[C_1], s[C_MU]
+    weights = field(state, at, WEIGHTS)
+    diagonal_only = count[stopping.T] < count[DIAGONAL_FIRST]
+    if diagonal_only:
+        c_1, c_mu, weights = s[DIAGONAL_C_1], s[DIAGONAL_C_MU], field(state, at, DIAGONAL_WEIGHTS)
 
     # selection: ranks and nothing else
-    if not select(f, own, field(state, at, WEIGHTS), omega, order, count, tol, value):
-        return
+    if not select(f, own, weights, omega, order, count, tol, value):
+        return count[MASK]
     ranking = order[:popsize]
 
     # recombination
@@ -165,7 +189,7 @@ def update(
 
     # covariance matrix
     stall = c_1 * (1 - h) * c_c * (2 - c_c)  # variance that p_c misses while it is stalled
-    if count[ACTIVE] == ACTIVE_2010:
+    if count[ACTIVE] == ACTIVE_2010 and not diagonal_only:
         c_minus = _active_2010(state, at, ranking, own, mu, count_finite(f))
         decay = 1 - c_1 - c_mu + 0.5 * c_minus + stall
         rate_mu = c_mu + 0.5 * c_minus
@@ -178,7 +202,10 @@ def update(
                 omega[k] *= n / (norm2[k] + 1e-18 * n)  # ||C^(-1/2) y|| scaled to sqrt(n)
         decay = 1 - c_1 - c_mu * sum_omega + stall
         rate_mu = c_mu
-    _add_rows(state, at, ints, decay, c_1, rate_mu)
+    if diagonal_only:
+        _add_squares(state, at, decay, c_1, rate_mu)
+    else:
+        _add_rows(state, at, ints, decay, c_1, rate_mu)
 
     # step size
     s[SIGMA] *= math.exp(min(1.0, max(-1.0, c_sigma / s[D_SIGMA] * (length / chi_n - 1))))
@@ -194,7 +221,9 @@ def update(
     # decomposition, lazily
     count[STALE] += 1
     failed = 0
-    if count[STALE] >= count[GAP]:
+    if diagonal_only:
+        failed = _take_diagonal(state, at, count)
+    elif count[STALE] >= count[GAP]:
         failed = decompose(state, at, count, ints)
 
     mask = stopping.value_rules(f, ranking, tol, value, count, field(state, at, RING), field(state, at, FLAGS), long)
@@ -204,6 +233,43 @@ def update(
     if failed & (1 << stopping.CONDITIONCOV):
         value[stopping.CONDITIONCOV] = np.inf
     count[MASK] = mask | failed
+    return count[MASK]
+
+
+@kernel
+def _add_squares(state: FloatArray, at: IntArray, decay: float, c_1: float, c_mu: float) -> None:
+    """`_add_rows` on the diagonal only, which is all of C."""
+    n = at[MEAN + 1] - at[MEAN]
+    popsize = at[WEIGHTS + 1] - at[WEIGHTS]
+    C = field(state, at, C_).reshape((n, n))
+    y = field(state, at, Y).reshape((popsize, n))
+    p_c, omega = field(state, at, P_C), field(state, at, OMEGA)
+    for j in range(n):
+        C[j, j] = decay * C[j, j] + c_1 * p_c[j] * p_c[j]
+    for k in range(popsize):
+        a = c_mu * omega[k]
+        for j in range(n):
+            C[j, j] += a * y[k, j] * y[k, j]
+
+
+@kernel
+def _take_diagonal(state: FloatArray, at: IntArray, count: IntArray) -> int:
+    """The decomposition of a diagonal C: its axes are the coordinates, in ascending order."""
+    n = at[MEAN + 1] - at[MEAN]
+    D, diagonal = field(state, at, D_), field(state, at, DIAGONAL)
+    Bt = field(state, at, BT).reshape((n, n))
+    count[STALE] = 0
+    for j in range(n):
+        if not (0.0 < diagonal[j] < np.inf):
+            return 1 << stopping.EIGEN_FAILURE
+    axes = np.empty(n, dtype=np.int64)
+    rank(diagonal, axes, np.empty(n, dtype=np.int64))
+    for i in range(n):
+        for j in range(n):
+            Bt[i, j] = 0.0
+        Bt[i, axes[i]] = 1.0
+        D[i] = math.sqrt(diagonal[axes[i]])
+    return 0
 
 
 @kernel

@@ -48,7 +48,7 @@ def eigh_workspace(n: int) -> tuple[int, int]:
 
 
 @kernel
-def eigh(a: FloatArray, w: FloatArray, work: FloatArray, ints: IntArray) -> int:
+def syevd(a: FloatArray, w: FloatArray, work: FloatArray, ints: IntArray) -> int:
     """Eigenvalues (ascending) of the symmetric `a` into `w`; its eigenvectors replace `a`, one a row. 0 on success.
 
     a : (n, n); w : (n,); work : (1 + 6n + 2n^2,); ints : (11 + 5n,) int32.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lmcma.typing import FloatArray
+from lmcma.typing import FloatArray, State
 
 if TYPE_CHECKING:
     from lmcma.strategies.protocol import Strategy
@@ -108,6 +108,25 @@ class History:
         if column in ("mean", "stds") and not self._rows:
             return np.empty((0, 0))
         return np.array([row[index] for row in self._rows], dtype=kind)
+
+    def state_dict(self) -> State:
+        """Everything recorded, and which iteration is due next."""
+        return {
+            "max_rows": self.max_rows,
+            "max_coordinates": self.max_coordinates,
+            "calls": self._calls,
+            "stride": self._stride,
+            "tail": self._tail,
+            "columns": {column: self[column] for column in self.columns},
+        }
+
+    def restore(self, state: State) -> None:
+        """Go on from what `state_dict` gave, in place of what was recorded here."""
+        self.max_rows, self.max_coordinates = int(state["max_rows"]), int(state["max_coordinates"])
+        self._calls, self._stride, self._tail = int(state["calls"]), int(state["stride"]), bool(state["tail"])
+        columns = [state["columns"][column] for column in self.columns]
+        scalars = (column.tolist() for column in columns[: len(_SCALARS)])
+        self._rows = list(zip(*scalars, *columns[len(_SCALARS) :], strict=True))
 
     def __repr__(self) -> str:
         return f"History({len(self)} rows: {', '.join(self.columns)})"

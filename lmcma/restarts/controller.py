@@ -20,9 +20,9 @@ from lmcma.strategies.base import (
     NO_LIMIT,
     as_box,
     as_count,
+    as_limits,
     as_point,
     as_positive,
-    as_real,
     as_values,
 )
 from lmcma.strategies.protocol import Strategy
@@ -132,9 +132,7 @@ class Restarts:
         kind = cast(Any, registry.methods()[strategy].load())
         self._default_popsize = kind.default_popsize(n) if popsize is None else as_count("popsize", popsize, 2)
         self.rules = stop_rules(stop, default=PROFILES["bbob"])
-        self.ftarget = -math.inf if ftarget is None else as_real("ftarget", ftarget)
-        self.maxfev = math.inf if maxfev is None else as_count("maxfev", maxfev, 1)
-        self.maxiter = math.inf if maxiter is None else as_count("maxiter", maxiter, 1)
+        self.ftarget, self.maxfev, self.maxiter = as_limits(ftarget, maxfev, maxiter)
         self.max_memory = max_memory
         self.options = options
 
@@ -187,6 +185,18 @@ class Restarts:
         """The best value told so far; NaN before the first."""
         return self._best_f
 
+    @property
+    def waiting(self) -> FloatArray:
+        """Injected points that no batch has held yet, (k, n); a copy."""
+        return self._inner.waiting
+
+    def inject(self, x: ArrayLike) -> None:
+        """Have points of your own evaluated with the next batch that is drawn; see `Strategy.inject`.
+
+        Points that still wait when a run ends go to the next one.
+        """
+        self._inner.inject(x)
+
     def ask(self, out: FloatArray | None = None) -> FloatArray:
         """Points of the current run, or the final mean of the one that ended; see `Strategy.ask`."""
         if self._phase == _OVER:
@@ -194,7 +204,9 @@ class Restarts:
         if self._phase == _BETWEEN:
             self._nfev, self._nit = self.nfev, self.nit
             self._nfail += self._inner.result().nfail
+            waiting = self._inner.waiting
             self._inner = self._make()
+            self._inner.inject(waiting)
             self._phase = _RUN
         if self._phase == _RUN:
             return self._inner.ask(out)
@@ -209,7 +221,7 @@ class Restarts:
             self._inner.tell(x, f, ids=ids)
             if self._better(self._inner.best_f):
                 self._best_f, self._best_x = self._inner.best_f, self._inner.result().x
-            if self._inner.stop() is not None:
+            if self._run_is_over():
                 if self.final_mean and self.nfev < self.maxfev and not self._best_f <= self.ftarget:
                     self._phase = _MEAN
                 else:
@@ -240,6 +252,12 @@ class Restarts:
             fired.append(Stop(StopReason.MAXRESTARTS, self._tally.large, self.scheme.max_large))
         return first_of(fired)
 
+    def limit(self, *, ftarget: float | None = None, maxfev: int | None = None, maxiter: int | None = None) -> None:
+        """New limits of all runs together, in place of those given before; a run that these cut short goes on."""
+        self.ftarget, self.maxfev, self.maxiter = as_limits(ftarget, maxfev, maxiter)
+        if self._phase == _RUN:
+            self._inner.limit(**self._limits())
+
     def result(self) -> Result:
         """The best of all runs; `runs` has one entry a run, the one going on included."""
         inner = self._inner.result()
@@ -266,12 +284,6 @@ class Restarts:
     def _make(self) -> Strategy:
         """The strategy of the planned run."""
         k, plan = self._tally.runs, self._plan
-        left = self.maxfev - self._nfev
-        limits = {
-            "ftarget": None if self.ftarget == -math.inf else self.ftarget,
-            "maxfev": None if left == math.inf or left <= 0 else int(left),
-            "maxiter": None if plan.maxiter == math.inf else max(1, int(plan.maxiter)),
-        }
         return registry.make(
             self.strategy,
             self.x0 if k == 0 else self._start(),
@@ -280,9 +292,23 @@ class Restarts:
             stop=_in_units_of(self.rules, plan.sigma_factor),
             max_memory=self.max_memory,
             rng=random.child(self._seed, k + 1),
-            **limits,
+            **self._limits(),
             **self.options,
         )
+
+    def _limits(self) -> dict[str, Any]:
+        """What is left of the limits for the planned run."""
+        left, most = self.maxfev - self._nfev, self._plan.maxiter
+        return {
+            "ftarget": None if self.ftarget == -math.inf else self.ftarget,
+            "maxfev": None if left == math.inf or left <= 0 else int(left),
+            "maxiter": None if most == math.inf else max(1, int(most)),
+        }
+
+    def _run_is_over(self) -> bool:
+        """Whether the current run has ended by itself; where only the chain has, the run could go on."""
+        stop = self._inner.stop()
+        return stop is not None and any(s.reason not in _OF_THE_CHAIN for s in (stop, *stop.also))
 
     def _start(self) -> FloatArray:
         """Where a restart begins."""
@@ -333,7 +359,7 @@ class Restarts:
             "maxiter": self.maxiter,
             "max_memory": self.max_memory,
             "options": dict(self.options),
-            "entropy": str(self._seed.entropy),
+            "entropy": _plain(self._seed.entropy),
             "spawn_key": np.array(self._seed.spawn_key, dtype=np.int64),
             "rng": random.generator_state(self._rng),
             "tally": dataclasses.asdict(self._tally),
@@ -372,7 +398,7 @@ class Restarts:
                 **state["options"],
             )
             key = tuple(int(k) for k in state["spawn_key"])
-            es._seed = np.random.SeedSequence(int(state["entropy"]), spawn_key=key)
+            es._seed = np.random.SeedSequence(state["entropy"], spawn_key=key)
             es._rng = random.generator_from_state(state["rng"])
             es._tally = Tally(**state["tally"])
             es._plan = Plan(**{**state["plan"], "kind": Kind(state["plan"]["kind"])})
@@ -387,6 +413,7 @@ class Restarts:
 
 
 _RUN, _MEAN, _BETWEEN, _OVER = "run", "mean", "between", "over"
+_OF_THE_CHAIN = (StopReason.FTARGET, StopReason.MAXFEV)  # limits that a run has from its chain
 
 
 def _named(name: Any) -> Scheme:
@@ -402,6 +429,11 @@ def _in_units_of(rules: StopRules, factor: float) -> StopRules:
         tolx=None if rules.tolx is None else rules.tolx / factor,
         tolfacupx=None if rules.tolfacupx is None else rules.tolfacupx / factor,
     )
+
+
+def _plain(entropy: Any) -> int | list[int]:
+    """The entropy of a SeedSequence: one number or several."""
+    return [int(e) for e in entropy] if np.ndim(entropy) else int(entropy)
 
 
 def _run_state(run: Run) -> State:

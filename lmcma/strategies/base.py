@@ -24,7 +24,7 @@ from lmcma.errors import (
     ShapeError,
     StateError,
 )
-from lmcma.kernels.batch import enter_values, unchanged_rows
+from lmcma.kernels.batch import EDITED, enter_values, take_whole, unchanged_rows
 from lmcma.result import Result, outcome
 from lmcma.termination import Stop, StopReason, StopRules, first_of
 from lmcma.typing import BoolArray, FloatArray, IntArray, State
@@ -41,6 +41,11 @@ def default_popsize(n: int) -> int:
     10
     """
     return 4 + int(3 * math.log(n))
+
+
+def probe_stride(n: int) -> int:
+    """A told batch is compared with the asked one in every so many-th column."""
+    return -(-n // _PROBED_COLUMNS)
 
 
 def memory_limit(max_memory: float | None) -> float:
@@ -97,10 +102,7 @@ class PopulationStrategy(ABC):
         self._popsize = self.default_popsize(n) if popsize is None else as_count("popsize", popsize, 2)
         self._check_memory(self.memory(n, self._popsize, stored), max_memory)
         self.rules = rules
-        self.ftarget = -math.inf if ftarget is None else as_real("ftarget", ftarget)
-        self.maxfev = math.inf if maxfev is None else as_count("maxfev", maxfev, 1)
-        self.maxiter = math.inf if maxiter is None else as_count("maxiter", maxiter, 1)
-        self._iteration_limit = min(self.maxiter, rules.iteration_limit(n, self._popsize))
+        self.limit(ftarget=ftarget, maxfev=maxfev, maxiter=maxiter)
         self._rng = random.generator(rng)
 
         self._nfev = 0
@@ -114,7 +116,10 @@ class PopulationStrategy(ABC):
         self._f = np.zeros(self._popsize)
         self._received = np.zeros(self._popsize, dtype=np.bool_)
         self._own = np.ones(self._popsize, dtype=np.bool_)  # row as asked, not edited by the caller
+        self._stride = probe_stride(n)
         self._probe = np.empty((0, 0))  # what `ask` returned, to notice edited rows
+        self._injected = np.empty((0, self._n))  # its first rows, where the caller has injected points
+        self._waiting = np.empty((0, self._n))  # injected points for later batches
         self._foreign: list[
             tuple[FloatArray, float, int]
         ] = []  # (point, value, row replaced or -1), for the next update
@@ -164,6 +169,10 @@ class PopulationStrategy(ABC):
         """The strategy's own rules that hold now."""
 
     @abstractmethod
+    def _rules_hold(self) -> bool:
+        """Whether `_stops` has anything to say."""
+
+    @abstractmethod
     def _state(self) -> State:
         """Options and arrays of the strategy."""
 
@@ -211,6 +220,47 @@ class PopulationStrategy(ABC):
         """The best value told so far; NaN before the first."""
         return self._best_f
 
+    @property
+    def waiting(self) -> FloatArray:
+        """Injected points that no batch has held yet, (k, n); a copy."""
+        return self._waiting.copy()
+
+    def inject(self, x: ArrayLike) -> None:
+        """Have points of your own evaluated with the next batch that is drawn.
+
+        They are its first rows, exactly as given, and told like all rows. The strategy learns from them as from any
+        point that it did not draw: a step beyond the usual length is shortened, a bad value pushes nothing away. The
+        random numbers of the batch are drawn all the same, so that its other rows do not depend on what is injected.
+
+        Parameters
+        ----------
+        x : (n,) or (k, n) array_like
+            A point, or one a row, or none. At least one row of a batch is drawn, unless it has but one: what does
+            not fit, and all while a batch is out, waits for the next; see `waiting`.
+
+        Raises
+        ------
+        ArgumentTypeError, ShapeError, ArgumentError
+            `x` is not numbers, not of that shape, not finite.
+
+        Examples
+        --------
+        >>> import lmcma
+        >>> es = lmcma.CMAES([1.0] * 3, 0.5, rng=1)
+        >>> es.inject([0.0, 0.25, 0.0])
+        >>> x = es.ask()
+        >>> x[0].tolist()
+        [0.0, 0.25, 0.0]
+        >>> es.tell(x, (x**2).sum(axis=1))
+        >>> es.result().x.tolist()
+        [0.0, 0.25, 0.0]
+
+        References
+        ----------
+        N. Hansen. Injecting external solutions into CMA-ES. arXiv:1110.4181, 2011.
+        """
+        self._waiting = np.concatenate([self._waiting, as_points("x", x, self._n)])
+
     def ask(self, out: FloatArray | None = None) -> FloatArray:
         """Points to evaluate, one a row.
 
@@ -239,18 +289,17 @@ class PopulationStrategy(ABC):
         else:
             x = self._view_of(out, rows)
         if not self._asked:
-            broken = self._broken()
-            if broken is not None:
+            if self._rules_hold() and (broken := self._broken()) is not None:
                 raise ProtocolError(
                     f"`ask` has no distribution to sample from: {broken.message}. "
                     "End the run when `stop()` is not None, or start again from `result().x`."
                 )
             self._draw()
             self._asked = self._missing = rows
-            self._received[:] = False
-            self._own[:] = True
-        self._write(x)
-        self._probe = x[:, :: self._stride].copy()
+            if len(self._waiting):
+                k = max(1, rows - 1)
+                self._injected, self._waiting = self._waiting[:k], self._waiting[k:]
+        self._write_batch(x)
         return x
 
     def tell(self, x: ArrayLike | None, f: ArrayLike, *, ids: Sequence[int] | ArrayLike | None = None) -> None:
@@ -277,13 +326,15 @@ class PopulationStrategy(ABC):
         ShapeError
             `x`, `f`, `ids` do not fit each other or the batch.
         """
+        if ids is None and self._take_whole(x, f):
+            return
         if not self._asked and (ids is None or x is None or not np.array_equal(ids, np.full(np.shape(ids), -1))):
             raise ProtocolError(
                 "`tell` needs a batch that was asked for; none is out. Call `ask()` first; points of your own "
                 "have id -1."
             )
         values = as_values(f)
-        points = None if x is None else self._as_points(x, len(values))
+        points = None if x is None else as_batch(x, len(values), self._n)
         if ids is None:
             self._take_in_order(points, values)
         else:
@@ -293,6 +344,13 @@ class PopulationStrategy(ABC):
 
     def stop(self) -> Stop | None:
         """Why the run is over; None while it is not. Truthy, with reason, value, threshold and `also`."""
+        if (
+            not self._rules_hold()
+            and self._nfev < self.maxfev
+            and self._nit < self._iteration_limit
+            and not self._best_f <= self.ftarget
+        ):
+            return None  # the usual case
         fired = []
         if -math.inf < self.ftarget and self._best_f <= self.ftarget:
             fired.append(Stop(StopReason.FTARGET, self._best_f, self.ftarget))
@@ -302,6 +360,17 @@ class PopulationStrategy(ABC):
             fired.append(Stop(StopReason.MAXITER, self._nit, self._iteration_limit))
         fired += self._stops()
         return first_of(fired)
+
+    def limit(self, *, ftarget: float | None = None, maxfev: int | None = None, maxiter: int | None = None) -> None:
+        """New limits in place of all those given before, such as to go on with a run that one of them has ended.
+
+        Parameters
+        ----------
+        ftarget, maxfev, maxiter
+            As when the strategy is made; None for none.
+        """
+        self.ftarget, self.maxfev, self.maxiter = as_limits(ftarget, maxfev, maxiter)
+        self._iteration_limit = min(self.maxiter, self.rules.iteration_limit(self._n, self._popsize))
 
     def result(self) -> Result:
         """The best so far, and how it went; `lmcma.Result` lists the fields."""
@@ -340,6 +409,8 @@ class PopulationStrategy(ABC):
             "f": self._f.copy(),
             "received": self._received.copy(),
             "own": self._own.copy(),
+            "injected": self._injected.copy(),
+            "waiting": self._waiting.copy(),
             "foreign_x": np.array([p for p, _, _ in self._foreign]).reshape(-1, self._n),
             "foreign_f": np.array([v for _, v, _ in self._foreign]),
             "foreign_row": np.array([r for _, _, r in self._foreign], dtype=np.int64),
@@ -374,12 +445,45 @@ class PopulationStrategy(ABC):
         except (ValueError, TypeError) as e:
             raise StateError(f"`state` has an entry that does not fit the others: {e}") from e
         if es._asked:
-            x = np.empty((es._asked, es._n))
-            es._write(x)
-            es._probe = x[:, :: es._stride].copy()
+            es._write_batch(np.empty((es._asked, es._n)))
         return es
 
     # ---------------------------------------------------------------- telling
+
+    def _take_whole(self, x: Any, f: Any) -> bool:
+        """The usual case, done at once: all rows as asked, in arrays as they should be. False in any other case."""
+        rows = self._asked
+        if (
+            rows != self._popsize
+            or rows != self._missing
+            or self._foreign
+            or len(self._injected)
+            or type(f) is not np.ndarray
+            or f.dtype != np.float64
+            or f.shape != (rows,)
+            or not f.flags.c_contiguous
+        ):
+            return False
+        if x is not None and (
+            type(x) is not np.ndarray
+            or x.dtype != np.float64
+            or x.shape != (rows, self._n)
+            or not x.flags.c_contiguous
+        ):
+            return False
+        points = self._probe[:0] if x is None else x
+        n_nan, best, best_f = take_whole(points, self._probe, self._stride, f, self._f, self._best_f)
+        if best == EDITED:
+            return False
+        self._nfev += rows
+        self._nfail += n_nan
+        if best >= 0:
+            self._best_f = best_f
+            self._best_x = self._row(best) if x is None else x[best].copy()
+        self._asked = self._missing = 0
+        self._nit += 1
+        self._update(self._f, self._own, None, None)
+        return True
 
     def _take_in_order(self, points: FloatArray | None, values: FloatArray) -> None:
         k = len(values)
@@ -410,7 +514,7 @@ class PopulationStrategy(ABC):
             self._foreign.append((points[row].copy(), float(values[row]), row))
         if best >= 0:
             self._best_f = float(values[best])
-            self._best_x = self._row(best) if points is None else points[best].copy()
+            self._best_x = self._asked_row(best) if points is None else points[best].copy()
 
     def _take_by_id(self, points: FloatArray | None, values: FloatArray, ids: Any) -> None:
         rows = self._as_ids(ids, len(values))
@@ -445,29 +549,48 @@ class PopulationStrategy(ABC):
                 self._foreign.append((points[k].copy(), value, int(replaced[k])))
             if value < self._best_f or (math.isnan(self._best_f) and not math.isnan(value)):
                 self._best_f = value
-                self._best_x = self._row(int(rows[k])) if points is None or own[k] else points[k].copy()
+                self._best_x = self._asked_row(int(rows[k])) if points is None or own[k] else points[k].copy()
 
     def _finish_batch(self) -> None:
         f = self._f[: self._asked]
         complete = self._asked == self._popsize  # a batch cut short by the budget teaches nothing
+        injected, self._injected = self._injected, self._injected[:0]
         self._asked = 0
-        if not complete:
+        self._received[:] = False
+        if complete:
+            self._nit += 1
+            if len(injected):
+                as_asked = np.flatnonzero(self._own[: len(injected)])  # the others are in `_foreign` as edited
+                self._foreign += [(injected[row], float(f[row]), row) for row in as_asked.tolist()]
+                self._own[as_asked] = False
+            self._update(f, self._own, *self._take_foreign())
+        else:
             self._foreign = [e for e in self._foreign if e[2] < 0]
-            return
-        self._nit += 1
+        self._own[:] = True
+
+    def _take_foreign(self) -> tuple[FloatArray | None, FloatArray | None]:
+        """Points and values of the caller's own, those that replace rows first; none are left."""
         if not self._foreign:
-            self._update(f, self._own, None, None)
-            return
-        replaced = sorted((e for e in self._foreign if e[2] >= 0), key=lambda e: e[2])
-        extra = [e for e in self._foreign if e[2] < 0]
-        points = np.array([e[0] for e in replaced + extra])
-        values = np.array([e[1] for e in replaced + extra])
+            return None, None
+        entries = sorted((e for e in self._foreign if e[2] >= 0), key=lambda e: e[2])
+        entries += [e for e in self._foreign if e[2] < 0]
         self._foreign.clear()
-        self._update(f, self._own, points, values)
+        return np.array([e[0] for e in entries]), np.array([e[1] for e in entries])
+
+    def _write_batch(self, out: FloatArray) -> None:
+        """Write the batch that is out, injected points included, and note what it is."""
+        self._write(out)
+        if len(self._injected):
+            out[: len(self._injected)] = self._injected
+        self._probe = out[:, :: self._stride].copy()
+
+    def _asked_row(self, row: int) -> FloatArray:
+        """One row of the batch that is out, (n,), new."""
+        return self._injected[row].copy() if row < len(self._injected) else self._row(row)
 
     @abstractmethod
     def _row(self, row: int) -> FloatArray:
-        """One row of the batch that is out, (n,), new."""
+        """One row as drawn of the batch that is out, (n,), new."""
 
     def _broken(self) -> Stop | None:
         for stop in self._stops():
@@ -476,10 +599,6 @@ class PopulationStrategy(ABC):
         return None
 
     # ---------------------------------------------------------------- checks and plumbing
-
-    @property
-    def _stride(self) -> int:
-        return -(-self._n // _PROBED_COLUMNS)
 
     def _check_memory(self, need: float, max_memory: float | None) -> None:
         limit = memory_limit(max_memory)
@@ -510,20 +629,6 @@ class PopulationStrategy(ABC):
                 f"numpy.empty(({rows}, {self._n})) makes one."
             )
         return out[:rows]
-
-    def _as_points(self, x: ArrayLike, k: int) -> FloatArray:
-        try:
-            points = np.ascontiguousarray(x, dtype=np.float64)
-        except (TypeError, ValueError):
-            raise ArgumentTypeError(
-                f"`x` must be an array of numbers of shape ({k}, {self._n}); got {x!r:.80}."
-            ) from None
-        if points.shape != (k, self._n):
-            raise ShapeError(
-                f"`x` must have shape ({k}, {self._n}), one row per value of `f`; got {points.shape}. "
-                "Pass the array that `ask` returned, or the rows that `ids` names."
-            )
-        return points
 
     def _as_ids(self, ids: Any, k: int) -> IntArray:
         rows = np.asarray(ids)
@@ -556,6 +661,8 @@ class PopulationStrategy(ABC):
         self._f = np.array(state["f"], dtype=np.float64)
         self._received = np.array(state["received"], dtype=np.bool_)
         self._own = np.array(state["own"], dtype=np.bool_)
+        self._injected = as_points("injected", state["injected"], self._n)
+        self._waiting = as_points("waiting", state["waiting"], self._n)
         self._missing = self._asked - int(self._received[: self._asked].sum())
         self._foreign = [
             (np.array(p, dtype=np.float64), float(v), int(r))
@@ -585,6 +692,38 @@ def as_point(name: str, x: ArrayLike) -> FloatArray:
             "Start from a point where f can be evaluated."
         )
     return point
+
+
+def as_points(name: str, x: ArrayLike, n: int) -> FloatArray:
+    """`x`, (n,) or (k, n), as a new (k, n) array of finite numbers; nothing is no point."""
+    try:
+        if np.iscomplexobj(x):
+            raise TypeError
+        points = np.array(x, dtype=np.float64, ndmin=2)
+    except (TypeError, ValueError):
+        raise ArgumentTypeError(f"`{name}` must be an array of numbers, ({n},) or (k, {n}); got {x!r:.80}.") from None
+    if not points.size:
+        return np.empty((0, n))
+    if points.ndim != 2 or points.shape[1] != n:
+        raise ShapeError(f"`{name}` must have shape ({n},) or (k, {n}), one point a row; got {np.shape(x)}.")
+    bad = np.flatnonzero(~np.isfinite(points).all(axis=1))
+    if len(bad):
+        raise ArgumentError(f"`{name}` must be finite; row {bad[0]} is not. Leave out what cannot be evaluated.")
+    return points
+
+
+def as_batch(x: ArrayLike, k: int, n: int) -> FloatArray:
+    """`x` as a (k, n) array; not copied where it is one."""
+    try:
+        points = np.ascontiguousarray(x, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ArgumentTypeError(f"`x` must be an array of numbers of shape ({k}, {n}); got {x!r:.80}.") from None
+    if points.shape != (k, n):
+        raise ShapeError(
+            f"`x` must have shape ({k}, {n}), one row per value of `f`; got {points.shape}. "
+            "Pass the array that `ask` returned, or the rows that `ids` names."
+        )
+    return points
 
 
 def _check_finite(points: FloatArray, rows: list[int]) -> None:
@@ -645,6 +784,15 @@ def as_count(name: str, value: Any, least: int) -> int:
     if number < least:
         raise ArgumentError(f"`{name}` must be >= {least}; got {value!r}.")
     return int(number)
+
+
+def as_limits(ftarget: Any, maxfev: Any, maxiter: Any) -> tuple[float, float, float]:
+    """The limits of a run as numbers, infinite where there is none."""
+    return (
+        -math.inf if ftarget is None else as_real("ftarget", ftarget),
+        math.inf if maxfev is None else as_count("maxfev", maxfev, 1),
+        math.inf if maxiter is None else as_count("maxiter", maxiter, 1),
+    )
 
 
 def as_values(f: ArrayLike) -> FloatArray:

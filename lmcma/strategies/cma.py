@@ -23,10 +23,9 @@ from lmcma.errors import ArgumentError, ShapeError
 from lmcma.kernels import covariance as kernels
 from lmcma.kernels import stopping
 from lmcma.kernels.blas_threads import OneBlasThread
-from lmcma.kernels.linalg import eigh_workspace
 from lmcma.result import Result
-from lmcma.strategies.base import PopulationStrategy, default_popsize
-from lmcma.strategies.foreign import admit, clipping
+from lmcma.strategies.base import PopulationStrategy, as_count, default_popsize
+from lmcma.strategies.foreign import admit, clipping, steps
 from lmcma.termination import PROFILES, Stop, StopOption, StopRules, stop_rules
 from lmcma.typing import BoolArray, FloatArray, State
 
@@ -160,6 +159,10 @@ class CMAES(PopulationStrategy):
         "fast" costs at most some per cent more evaluations and up to ten times fewer decompositions.
     stop : str, StopRules or mapping, optional
         Stopping rules; by default the profile "bbob" without its limit of iterations.
+    diagonal_first : bool or int
+        Keep C diagonal for so many iterations, True for floor(100 n / sqrt(popsize)), with learning rates (n + 2)/3
+        times as large: separable CMA-ES, from which the full matrix then starts. Pays where the variables have
+        different scales and hardly interact.
     std_limits : (low, high), optional
         Limits of the standard deviations sigma sqrt(C_jj) of the coordinates, numbers or (n,) arrays; kept from the
         first population on.
@@ -206,6 +209,7 @@ class CMAES(PopulationStrategy):
         active: str | bool = "weights",
         constants: str = "tutorial",
         lazy: str = "fast",
+        diagonal_first: bool | int = False,
         stop: StopOption = None,
         std_limits: tuple[ArrayLike, ArrayLike] | None = None,
         robust: bool = False,
@@ -233,20 +237,20 @@ class CMAES(PopulationStrategy):
         n, popsize = self._n, self._popsize
         self.active, self.constants, self.lazy, self.robust = active, constants, lazy, bool(robust)
         self.params = p = parameters(n, popsize, constants=constants, active=active)
+        self.diagonal_first = _iterations("diagonal_first", diagonal_first, int(100 * n / math.sqrt(popsize)))
         self.std_limits = None if std_limits is None else _check_limits(std_limits, n)
 
         tol = stopping.thresholds(self.rules, n, popsize)
-        self._at = kernels.layout(
+        self._table = kernels.layout(
             n,
             popsize,
             int(tol[stopping.HISTORY_LENGTH]),
             int(tol[stopping.EQUAL_WINDOW]),
             std_limits is not None,
+            self.diagonal_first > 0,
         )
+        self._at, self._count = kernels.offsets(self._table), kernels.counters(self._table)
         self._s = np.zeros(self._at[-1])
-        self._count = np.zeros(kernels.N_COUNT, dtype=np.int64)
-        self._ints = np.zeros(eigh_workspace(n)[1], dtype=np.int32)
-        self._order = np.zeros(2 * popsize, dtype=np.int64)
         self._long = stopping.long_history()
         self._z = self._field(kernels.Z).reshape(popsize, n)
         self._y = self._field(kernels.Y).reshape(popsize, n)
@@ -263,16 +267,21 @@ class CMAES(PopulationStrategy):
             self._field(matrix)[:: n + 1] = 1.0
         self._field(kernels.WEIGHTS)[:] = p.weights
         self._field(kernels.TOL)[:] = tol
+        if self.diagonal_first:
+            q = parameters(n, popsize, constants=constants, active="weights" if active == "weights" else False, rate=(n + 2) / 3)
+            scalars[kernels.DIAGONAL_C_1], scalars[kernels.DIAGONAL_C_MU] = q.c_1, q.c_mu
+            self._field(kernels.DIAGONAL_WEIGHTS)[:] = q.weights
         if self.std_limits is not None:
             self._field(kernels.STD_MIN)[:], self._field(kernels.STD_MAX)[:] = self.std_limits
             if kernels.limit_deviations(self._s, self._at):
-                kernels.decompose(self._s, self._at, self._count, self._ints)
+                kernels.decompose(self._s, self._at, self._count, kernels.lapack_ints(self._table, popsize))
                 self._count[:] = 0
         self._count[kernels.GAP] = decomposition_gap(n, p, lazy)
         self._count[kernels.MU] = p.mu
         modes = {"weights": kernels.ACTIVE_WEIGHTS, "2010": kernels.ACTIVE_2010, False: kernels.ACTIVE_NONE}
         self._count[kernels.ACTIVE] = modes[active]
         self._count[kernels.ROBUST] = self.robust
+        self._count[kernels.DIAGONAL_FIRST] = self.diagonal_first
         held = _ONE_BLAS_THREAD_FROM <= n < _ONE_BLAS_THREAD_BELOW
         self._blas: contextlib.AbstractContextManager[None] = OneBlasThread() if held else contextlib.nullcontext()
 
@@ -347,7 +356,7 @@ class CMAES(PopulationStrategy):
 
     def _write(self, out: FloatArray) -> None:
         with self._blas:
-            kernels.sample(self._s, self._at, self._ints, out)
+            kernels.sample(self._s, self._table, out)
 
     def _row(self, row: int) -> FloatArray:
         x: FloatArray = self.mean + self.sigma * self._y[row]
@@ -365,15 +374,18 @@ class CMAES(PopulationStrategy):
         if self._count[stopping.LONG] == self._long.shape[1]:
             self._long = stopping.make_room(self._long, self._count, self._field(kernels.TOL))
         with self._blas:
-            kernels.update(self._s, self._at, self._count, self._ints, self._order, f, own, self._long)
+            kernels.update(self._s, self._table, f, own, self._long)
 
     def _admit(
         self, f: FloatArray, own: BoolArray, foreign_x: FloatArray, foreign_f: FloatArray
     ) -> tuple[FloatArray, BoolArray]:
-        y = (foreign_x - self.mean) / self.sigma
+        y = steps(foreign_x, self.mean, self.sigma)
         z = (y @ self.B) / self.D
         scale = clipping(z)
         return admit(f, own, foreign_f, (self._y, y * scale), (self._z, z * scale))
+
+    def _rules_hold(self) -> bool:
+        return bool(self._count[kernels.MASK])
 
     def _stops(self) -> list[Stop]:
         return stopping.fired(int(self._count[kernels.MASK]), self._field(kernels.VALUE), self._field(kernels.TOL))
@@ -399,6 +411,7 @@ class CMAES(PopulationStrategy):
             "active": self.active,
             "constants": self.constants,
             "lazy": self.lazy,
+            "diagonal_first": self.diagonal_first,
             "robust": self.robust,
             "std_limits": None if self.std_limits is None else np.array(self.std_limits),
             "rules": dataclasses.asdict(self.rules),
@@ -418,6 +431,7 @@ class CMAES(PopulationStrategy):
             active=state["active"],
             constants=state["constants"],
             lazy=state["lazy"],
+            diagonal_first=state["diagonal_first"],
             robust=state["robust"],
             std_limits=None if limits is None else (limits[0], limits[1]),
             stop=StopRules(**state["rules"]),
@@ -441,6 +455,11 @@ def _rules_of(robust: bool) -> StopRules:
 def _check_choice(name: str, value: object, known: tuple[object, ...]) -> None:
     if not any(value is k or (isinstance(k, str) and value == k) for k in known):
         raise ArgumentError(f"`{name}` must be one of {', '.join(map(repr, known))}; got {value!r}.")
+
+
+def _iterations(name: str, value: object, default: int) -> int:
+    """A number of iterations: `default` for True, 0 for False."""
+    return default * bool(value) if isinstance(value, (bool, np.bool_)) else as_count(name, value, 0)
 
 
 def _check_limits(limits: tuple[ArrayLike, ArrayLike], n: int) -> tuple[FloatArray, FloatArray]:

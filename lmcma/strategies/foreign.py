@@ -13,6 +13,14 @@ import numpy as np
 
 from lmcma.typing import BoolArray, FloatArray
 
+_FARTHEST = 1e100  # sigma; squares of steps have to be numbers
+
+
+def steps(x: FloatArray, mean: FloatArray, sigma: float) -> FloatArray:
+    """Steps from the mean to the points x, (k, n), in units of sigma; every entry at most 1e100."""
+    with np.errstate(over="ignore"):
+        return np.clip((x - mean) / sigma, -_FARTHEST, _FARTHEST)
+
 
 def clipping(z: FloatArray) -> FloatArray:
     """Factors (k, 1) <= 1 that bring steps z, (k, n), to the length c_y = sqrt(n) + 2n / (n + 2) at most.

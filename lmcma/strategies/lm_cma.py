@@ -27,7 +27,7 @@ from lmcma.kernels.blas_threads import OneBlasThread
 from lmcma.kernels.ranking import rank
 from lmcma.kernels.selection import select
 from lmcma.strategies.base import PopulationStrategy, as_count, default_popsize
-from lmcma.strategies.foreign import clipping
+from lmcma.strategies.foreign import clipping, steps
 from lmcma.strategies.stop_state import StopState
 from lmcma.termination import PROFILES, Stop, StopOption, StopRules, stop_rules
 from lmcma.typing import BoolArray, FloatArray, IntArray, State
@@ -357,8 +357,7 @@ class LMCMA(PopulationStrategy):
         )
         if foreign_x is not None:
             theirs = np.concatenate([omega[:popsize][~own], omega[popsize:]])
-            steps = (foreign_x - self._mean) / self._sigma
-            for step, weight in zip(steps, theirs, strict=True):
+            for step, weight in zip(steps(foreign_x, self._mean, self._sigma), theirs, strict=True):
                 if weight > 0:
                     np.copyto(self._z, step)
                     kernels.inverse_times(self._z, self._V, self._d, self._stored, self.params.c_1)
@@ -402,6 +401,9 @@ class LMCMA(PopulationStrategy):
         if not reach < ends.tol[stopping.NUMERIC]:
             mask |= 1 << stopping.NUMERIC
         ends.count[selection.MASK] = mask
+
+    def _rules_hold(self) -> bool:
+        return self._ends.hold()
 
     def _stops(self) -> list[Stop]:
         return self._ends.fired()

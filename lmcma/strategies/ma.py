@@ -22,7 +22,7 @@ from lmcma.kernels import matrix_adaptation as kernels
 from lmcma.kernels.blas_threads import OneBlasThread
 from lmcma.strategies import cma
 from lmcma.strategies.base import PopulationStrategy
-from lmcma.strategies.foreign import admit, clipping
+from lmcma.strategies.foreign import admit, clipping, steps
 from lmcma.strategies.stop_state import StopState
 from lmcma.termination import PROFILES, Stop, StopOption, StopRules, stop_rules
 from lmcma.typing import BoolArray, FloatArray, State
@@ -215,7 +215,7 @@ class MAES(PopulationStrategy):
         self, f: FloatArray, own: BoolArray, foreign_x: FloatArray | None, foreign_f: FloatArray | None
     ) -> None:
         if foreign_x is not None and foreign_f is not None:
-            d = (foreign_x - self.mean) / self.sigma
+            d = steps(foreign_x, self.mean, self.sigma)
             z = np.array(np.linalg.solve(self.M, d.T).T, dtype=np.float64, order="C")
             scale = clipping(z)
             f, own = admit(f, own, foreign_f, (self._z, z * scale), (self._d, d * scale))
@@ -227,6 +227,9 @@ class MAES(PopulationStrategy):
                 *(self._ints, f, own, self.params.weights, self._omega, self._order),
                 *(rules.count, rules.tol, rules.value, rules.ring, rules.flags, rules.long),
             )
+
+    def _rules_hold(self) -> bool:
+        return self._stop.hold()
 
     def _stops(self) -> list[Stop]:
         return self._stop.fired()

@@ -43,6 +43,13 @@ class Strategy(Protocol):
     def best_f(self) -> float:
         """The best value told so far; NaN before the first."""
 
+    @property
+    def waiting(self) -> FloatArray:
+        """Injected points that no batch has held yet, one a row."""
+
+    def inject(self, x: ArrayLike) -> None:
+        """Points of the caller's own, (n,) or (k, n), that the next batches are to hold in their first rows."""
+
     def ask(self, out: FloatArray | None = None) -> FloatArray:
         """Points to evaluate, one a row; the same ones until they are told."""
 
@@ -51,6 +58,9 @@ class Strategy(Protocol):
 
     def stop(self) -> Stop | None:
         """Why the run is over; None while it is not."""
+
+    def limit(self, *, ftarget: float | None = None, maxfev: int | None = None, maxiter: int | None = None) -> None:
+        """New limits in place of all those given before; None for none."""
 
     def result(self) -> Result:
         """The best so far, and how it went."""

@@ -21,7 +21,7 @@ from lmcma.kernels import separable as kernels
 from lmcma.strategies import cma
 from lmcma.strategies.base import PopulationStrategy
 from lmcma.strategies.cma import CMAParameters
-from lmcma.strategies.foreign import admit, clipping
+from lmcma.strategies.foreign import admit, clipping, steps
 from lmcma.strategies.stop_state import StopState
 from lmcma.termination import PROFILES, Stop, StopOption, StopRules, stop_rules
 from lmcma.typing import BoolArray, FloatArray, State
@@ -212,7 +212,7 @@ class SepCMAES(PopulationStrategy):
         self, f: FloatArray, own: BoolArray, foreign_x: FloatArray | None, foreign_f: FloatArray | None
     ) -> None:
         if foreign_x is not None and foreign_f is not None:
-            z = (foreign_x - self.mean) / self.sigma / self._vectors[kernels.D_]
+            z = steps(foreign_x, self.mean, self.sigma) / self._vectors[kernels.D_]
             f, own = admit(f, own, foreign_f, (self._z, z * clipping(z)))
         rules = self._stop
         rules.make_room()
@@ -220,6 +220,9 @@ class SepCMAES(PopulationStrategy):
             *(self._scalars, self._vectors, self._z, f, own, self.params.weights, self._omega, self._order),
             *(rules.count, rules.tol, rules.value, rules.ring, rules.flags, rules.long),
         )
+
+    def _rules_hold(self) -> bool:
+        return self._stop.hold()
 
     def _stops(self) -> list[Stop]:
         return self._stop.fired()

@@ -34,6 +34,10 @@ class StopState:
         if self.count[stopping.LONG] == self.long.shape[1]:
             self.long = stopping.make_room(self.long, self.count, self.tol)
 
+    def hold(self) -> bool:
+        """Whether `fired` has anything to say."""
+        return bool(self.count[selection.MASK])
+
     def fired(self) -> list[Stop]:
         """The rules that hold since the last iteration."""
         return stopping.fired(int(self.count[selection.MASK]), self.value, self.tol)

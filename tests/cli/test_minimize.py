@@ -139,6 +139,34 @@ def test_plot(lmcma_in, folder):
     assert minimize(lmcma_in, "--x0", "1,2", "--maxfev", "60", "--plot", "run.svg")[0] == 0
 
 
+def test_workers(lmcma_in, folder):
+    results = []
+    for workers in ("1", "2"):
+        minimize(lmcma_in, "--x0", "1,2", "--maxfev", "60", "--workers", workers, "--output", "result.json")
+        results.append({**json.loads((folder / "result.json").read_text()), "seconds": 0})
+    assert results[0] == results[1]
+
+
+def test_resume(lmcma_in, folder):
+    def run(*arguments, seed="1", x0="1,2"):
+        fixed = ("--sigma0", "0.5", "--x0", x0, "--seed", seed, "--output", "result.json", *arguments)
+        code, out, err = lmcma_in("minimize", "problem:cost", *fixed)
+        found = json.loads((folder / "result.json").read_text()) if code == 0 else {}
+        return code, out, err, {**found, "seconds": 0}
+
+    plain = run("--maxfev", "180")[3]
+    code, out, _, first = run("--maxfev", "60", "--checkpoint", "run.npz", "--resume")
+    assert (code, first["nfev"]) == (0, 60)
+    assert "run.npz, to go on with --resume" in out
+    code, _, err, _ = run("--maxfev", "180", "--checkpoint", "run.npz")
+    assert (code, "already" in err) == (2, True)
+    code, _, err, _ = run("--maxfev", "180", "--checkpoint", "run.npz", "--resume", x0="1,3")
+    assert (code, "`x0` must be that of the run in 'run.npz', [1.0, 2.0]; got [1.0, 3.0]" in err) == (2, True)
+    code, out, _, last = run("--maxfev", "180", "--checkpoint", "run.npz", "--resume", seed="7")
+    assert last == plain, "the seed that counts is that of the beginning"
+    assert "seed 1" in out
+
+
 def test_options_and_stopping_rules_reach_the_method(lmcma_in):
     _, out, _ = minimize(lmcma_in, "--x0", "1,2", "--option", "active=False", "--stop", "none", "--stop", "tolx=1e-3")
     assert "tolx" in out
@@ -184,6 +212,11 @@ def test_attributes_are_followed(lmcma_in):
         ),
         (["problem:cost", "--x0", "1", "--plot", "no/folder.png"], "`--plot` must name a file"),
         (["problem:cost", "--x0", "1", "--plot", "run.xyz"], "`--plot` must end in one of"),
+        (["problem:cost", "--x0", "1", "--workers", "0"], "`workers` must be >= 1, or -1"),
+        (["problem:cost", "--x0", "1", "--resume"], "`--resume` needs the name of a file, --checkpoint FILE"),
+        (["problem:cost", "--x0", "1", "--checkpoint", "no/run.npz"], "'no/run.npz' cannot be written: No such file"),
+        (["problem:cost", "--x0", "1", "--checkpoint", "problem.py"], r"a file 'problem.py' already. .* \(`resume`\)"),
+        (["problem:cost", "--x0", "1", "--checkpoint", "problem.py", "--resume"], "'problem.py' must be a checkpoint"),
         (["problem:Model", "--x0", "1"], "`fun` must return one number; it failed at its first evaluation"),
     ],
 )
@@ -212,9 +245,13 @@ def wait_for(condition, seconds=60):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
-def test_ctrl_c_prints_the_best_so_far_and_exits_130(folder):
+@pytest.mark.parametrize("workers", [False, True])
+def test_ctrl_c_prints_the_best_so_far_and_exits_130(folder, workers):
     run = subprocess.Popen(
-        [*COMMAND, "minimize", "problem:slow", "--x0", "3,3", "--sigma0", "1", "--output", "best.json"],
+        [
+            *(*COMMAND, "minimize", "problem:slow", "--x0", "3,3", "--sigma0", "1", "--output", "best.json"),
+            *("--checkpoint", "run.npz", *(["--workers", "2"] if workers else [])),
+        ],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -230,6 +267,9 @@ def test_ctrl_c_prints_the_best_so_far_and_exits_130(folder):
     assert "Traceback" not in err
     found = json.loads((folder / "best.json").read_text())
     assert found["nfev"] >= 6
+    import lmcma
+
+    assert lmcma.load(folder / "run.npz").nfev == found["nfev"]
     assert found["fun"] is not None
     assert found["success"] is False
 

@@ -5,7 +5,8 @@ import pytest
 
 import lmcma
 from lmcma.testfunctions import ellipsoid, random_rotation, sphere
-from tests.strategies import STRATEGIES, assert_same_state
+from lmcma.transforms import Mapped
+from tests.strategies import STRATEGIES, assert_same_state, distribution
 
 every = pytest.mark.parametrize("make", STRATEGIES)
 
@@ -27,13 +28,16 @@ def test_only_ranks_matter(make, transform):
         x = a.ask()
         np.testing.assert_array_equal(x, b.ask())
         f = ellipsoid(x)
+        if f.min() < 1e-100:  # whose cube is zero, or has few digits
+            break
         g = TRANSFORMS[transform](f)
         np.testing.assert_array_equal(np.argsort(f, kind="stable"), np.argsort(g, kind="stable"))
         a.tell(x, f)
         b.tell(x, g)
-    assert a.sigma == b.sigma
-    np.testing.assert_array_equal(a.mean, b.mean)
-    assert a.sigma < 1  # something was learned
+    learned = distribution(b)
+    for key, leaf in distribution(a).items():
+        np.testing.assert_array_equal(leaf, learned[key], err_msg=key)
+    assert a.best_f < 1e-2 * ellipsoid(make().ask()).min()  # something was learned
 
 
 @every
@@ -41,9 +45,12 @@ def test_scale_of_the_space_to_the_bit(make):
     """Start, step size and function scaled by a power of two: everything scales exactly."""
     scale = 2.0**7
     a = make()
-    b = make(x0=a.x0 * scale, sigma0=scale)
-    if a.method == "cma" and getattr(a, "std_limits", None) is not None:
-        b = make(x0=a.x0 * scale, sigma0=scale, std_limits=(0.01 * scale, 3.0 * scale))
+    more = {}
+    if isinstance(a, Mapped):
+        more = {"bounds": (a.coordinates.low * scale, a.coordinates.high * scale)}
+    elif getattr(a, "std_limits", None) is not None:
+        more = {"std_limits": (0.01 * scale, 3.0 * scale)}
+    b = make(x0=a.x0 * scale, sigma0=scale, **more)
     for _ in range(60):
         x, y = a.ask(), b.ask()
         np.testing.assert_array_equal(x * scale, y)
@@ -56,7 +63,8 @@ def test_scale_of_the_space_to_the_bit(make):
 @every
 def test_translation_to_rounding(make):
     a = make(x0=None)
-    b = make(x0=a.x0 + 3.0)
+    more = {"bounds": (a.coordinates.low + 3.0, a.coordinates.high + 3.0)} if isinstance(a, Mapped) else {}
+    b = make(x0=a.x0 + 3.0, **more)
     for _ in range(20):
         x, y = a.ask(), b.ask()
         np.testing.assert_allclose(x + 3.0, y, rtol=1e-9)

@@ -19,6 +19,13 @@ class Twin:
         self.d = np.array([self.M @ row for row in z])
         return self.mean + self.sigma * self.d
 
+    def put(self, row, x):
+        """A point of somebody else's in place of a row (Hansen 2011): its step is clipped in the metric of M M^T."""
+        d = (x - self.mean) / self.sigma
+        z = np.linalg.inv(self.M) @ d
+        clip = min(1, (np.sqrt(self.n) + 2 * self.n / (self.n + 2)) / np.linalg.norm(z))
+        self.z[row], self.d[row] = clip * z, clip * d
+
     def tell(self, f):
         p, eye = self.p, np.eye(self.n)
         order = np.argsort(f, kind="stable")[: p.mu]

@@ -16,13 +16,19 @@ class Twin:
         self.t = 0
 
     def ask(self, z):
-        self.z = z
+        self.z, self.own = z, np.ones(len(z), dtype=bool)
         return self.mean + self.sigma * np.sqrt(self.c) * z
+
+    def put(self, row, x):
+        """A point of somebody else's in place of a row (Hansen 2011): its step is clipped in the metric of C."""
+        z = (x - self.mean) / self.sigma / np.sqrt(self.c)
+        clip = min(1, (np.sqrt(self.n) + 2 * self.n / (self.n + 2)) / np.linalg.norm(z))
+        self.z[row], self.own[row] = clip * z, False
 
     def tell(self, f):
         p, n = self.p, self.n
         order = np.argsort(f, kind="stable")
-        z, w = self.z[order], p.weights
+        z, w = self.z[order], np.where(self.own[order], p.weights, np.maximum(p.weights, 0))
         y = z * np.sqrt(self.c)
         y_w, z_w = w[: p.mu] @ y[: p.mu], w[: p.mu] @ z[: p.mu]
         self.mean = self.mean + self.sigma * y_w

@@ -1,9 +1,13 @@
 """The compiled iteration against its NumPy twin, with the same random numbers."""
 
+import types
+
+import numba
 import numpy as np
 import pytest
 
 from lmcma import CMAES
+from lmcma.kernels import covariance
 from lmcma.strategies.cma import decomposition_gap, parameters
 from lmcma.testfunctions import ellipsoid, random_rotation, rotated
 from tests.reference.cma_twin import Twin
@@ -55,6 +59,77 @@ def test_fifty_iterations_as_the_twin(n, popsize, active, constants, lazy):
     np.testing.assert_allclose(es.C, twin.C, rtol=1e-10, atol=1e-10 * abs(twin.C).max())
     np.testing.assert_allclose(es.p_c, twin.p_c, rtol=1e-9, atol=1e-10)
     np.testing.assert_allclose(es.p_sigma, twin.p_sigma, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize(("n", "active"), [(6, "weights"), (10, "2010"), (20, False)])
+def test_diagonal_first(n, active):
+    """Twenty iterations with a diagonal C and the rates of sep-CMA-ES, then thirty with the full matrix."""
+    params, diagonal = (
+        parameters(n, 12, active=a, rate=r) for a, r in ((active, 1), (active == "weights" and active, (n + 2) / 3))
+    )
+    gap = decomposition_gap(n, params, "fast")
+    x0 = np.linspace(-3, 4, n)
+    f = rotated(ellipsoid, random_rotation(n, 1))
+    es = CMAES(x0, 2.0, popsize=12, active=active, diagonal_first=20, stop="none", rng=3)
+    twin = Twin(x0, 2.0, params, active=active, gap=gap, diagonal=diagonal, iterations=20)
+    for t in range(1, 51):
+        x = es.ask()
+        np.testing.assert_allclose(x, twin.ask(es._z.copy()), rtol=1e-9, atol=1e-9 * abs(x).max())
+        es.tell(x, f(x))
+        twin.tell(f(x))
+        if t <= 20:
+            np.testing.assert_array_equal(es.C, np.diag(np.diag(es.C)))
+        if t <= 20 or (t - 20) % gap == 0:
+            np.testing.assert_allclose(es.D, twin.D, rtol=1e-9)
+            twin.B, twin.D = es.B.copy(), es.D.copy()
+    np.testing.assert_allclose(es.C, twin.C, rtol=1e-9, atol=1e-9 * abs(twin.C).max())
+    assert np.count_nonzero(es.C) == n * n
+
+
+def test_length_of_the_diagonal_phase():
+    assert CMAES([0.0] * 10, 1.0, diagonal_first=True).diagonal_first == int(100 * 10 / np.sqrt(10))
+    assert CMAES([0.0] * 10, 1.0).diagonal_first == 0
+    with pytest.raises(ValueError, match="`diagonal_first` must be >= 0; got -1"):
+        CMAES([0.0] * 10, 1.0, diagonal_first=-1)
+
+
+def compiled_with(loops_up_to):
+    """The kernels of an iteration with another dimension up to which they take loops."""
+    kernels = {}
+    for name in ("_add_rows", "sample", "update"):
+        source = getattr(covariance, name).py_func
+        names = {**source.__globals__, "LOOPS_UP_TO": loops_up_to, **kernels}
+        kernels[name] = numba.njit(error_model="numpy")(types.FunctionType(source.__code__, names))
+    return kernels
+
+
+@pytest.fixture(scope="module")
+def blas_only():
+    return compiled_with(0)
+
+
+@pytest.mark.parametrize("active", ["weights", "2010", False])
+@pytest.mark.parametrize(("n", "popsize"), [(1, 4), (2, 2), (5, 8), (10, 10), (16, 40)])
+def test_loops_and_blas_agree(n, popsize, active, blas_only, monkeypatch):
+    """The same random numbers through both, in the dimensions that take loops otherwise."""
+    x0 = np.random.default_rng(n).uniform(-4, 4, n)
+    loops, blas = (CMAES(x0, 2.0, popsize=popsize, active=active, stop="none", rng=3) for _ in range(2))
+    f = rotated(ellipsoid, random_rotation(n, 1))
+    for _ in range(50):
+        x = loops.ask()
+        values = f(x)
+        loops.tell(None, values)
+        with monkeypatch.context() as patched:
+            for name, kernel in blas_only.items():
+                patched.setattr(covariance, name, kernel)
+            np.testing.assert_allclose(blas.ask(), x, rtol=1e-9, atol=1e-10)
+            blas.tell(None, values)
+        C, C_blas = ((es.B * es.D**2) @ es.B.T for es in (loops, blas))
+        np.testing.assert_allclose(C_blas, C, atol=1e-10 * abs(C).max())
+        blas.B[:] = loops.B  # one eigenvector's sign is free
+    for name in ("mean", "sigma", "C", "p_c", "p_sigma"):
+        ours, theirs = np.asarray(getattr(blas, name)), np.asarray(getattr(loops, name))
+        np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-10 * max(1, abs(theirs).max()), err_msg=name)
 
 
 def test_modes_agree_where_both_decompose_every_time():

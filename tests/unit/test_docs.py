@@ -49,6 +49,17 @@ def test_python_blocks_of_a_page_run_in_order(page, tmp_path, monkeypatch):
     exec(compile(code, str(page), "exec"), {"__name__": "page"})
 
 
+def test_scripts_of_a_page_run(tmp_path):
+    scripts = [text for page in PAGES for text in blocks(page, "python") if "__main__" in text]
+    assert scripts
+    for text in scripts:
+        (tmp_path / "script.py").write_text(text)
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_files_that_a_page_links_to_exist(page):
     links = re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))

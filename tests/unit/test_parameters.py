@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+import lmcma
 from lmcma.strategies.cma import decomposition_gap, parameters
+from lmcma.testfunctions import sphere
 
 # n, popsize, mueff, mueff_minus, c_1, c_mu, c_c, c_sigma, d_sigma, alpha, chi_n, c_sigma of the BBOB programs
 TABLE = """
@@ -52,6 +54,10 @@ def test_large_populations():
     assert p.c_mu == 1 - p.c_1
     assert p.alpha == 0
     assert (p.weights[p.mu :] == 0).all()
+    es = lmcma.make("cma", np.ones(10), 1.0, popsize=1000, rng=1, ftarget=1e-3, maxiter=500)
+    while not es.stop():
+        es.tell(None, sphere(es.ask()))
+    assert es.stop().reason == "ftarget"
 
 
 def test_constants_of_the_2009_programs():

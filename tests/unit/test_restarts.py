@@ -176,6 +176,15 @@ def test_limits_hold_for_the_chain():
     assert (res.nit, res.stop.reason) == (200, "maxiter")
 
 
+def test_small_runs_stay_within_half_the_budget_of_the_large_ones():
+    res = drive(start("bipop-cma", stop="none", maxfev=40_000, popsize=6, final_mean=True), lambda x: rastrigin(x) + 1)
+    large = 0
+    for run in res.runs[:-1]:
+        if run.kind == "small":
+            assert run.nfev <= large / 2 + run.popsize + 1
+        large += run.nfev * (run.kind == "large")
+
+
 def test_the_chain_ends():
     es = lmcma.Restarts(
         [1.0, 1.0], 1.0, scheme=dataclasses.replace(SCHEMES["ipop"], max_large=2), x0_box=(-1, 1), rng=1

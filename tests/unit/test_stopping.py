@@ -215,6 +215,25 @@ def test_limits_and_reasons_of_a_run():
     assert bool(stop)
 
 
+def test_limits_of_a_run_are_exact():
+    for value, ends in ((1e-3, True), (np.nextafter(1e-3, 1), False)):
+        es = lmcma.make("cma", [1.0, 1.0], 0.5, rng=1, ftarget=1e-3, stop="none")
+        es.tell(None, np.full(len(es.ask()), value))
+        assert (es.stop() is not None) == ends
+    es = lmcma.make("cma", [1.0, 1.0], 0.5, rng=1, maxfev=2 * 6, stop="none")
+    for k in range(12):
+        assert es.stop() is None
+        es.ask()
+        es.tell(None, [float(k)], ids=[k % 6])
+    assert es.stop().value == es.stop().threshold == 12
+    # 100 + 50 (n + 3)^2 / sqrt(popsize) iterations, 2772.1 for ten and ten
+    es = lmcma.make("cma", [1.0] * 10, 0.5, rng=1, stop={"profile": "none", "maxiter": "bbob"})
+    rng = np.random.default_rng(1)
+    while not es.stop():
+        es.tell(None, rng.random(len(es.ask())))
+    assert (es.nit, es.stop().reason) == (2773, "maxiter")
+
+
 def test_messages_of_all_reasons():
     for reason in StopReason:
         assert Stop(reason, 1.0, 2.0).message.startswith(f"{reason}: ")
