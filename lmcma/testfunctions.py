@@ -44,14 +44,14 @@ def ellipsoid(x: ArrayLike) -> Any:
 
 def cigar(x: ArrayLike) -> Any:
     """One long axis: x_1^2 + 1e6 sum of the other squares."""
-    x = np.asarray(x)
-    return 1e6 * np.square(x).sum(axis=-1) - (1e6 - 1) * np.square(x[..., 0])
+    squares = np.square(x)
+    return squares[..., 0] + 1e6 * squares[..., 1:].sum(axis=-1)
 
 
 def discus(x: ArrayLike) -> Any:
     """One short axis: 1e6 x_1^2 + sum of the other squares."""
-    x = np.asarray(x)
-    return np.square(x).sum(axis=-1) + (1e6 - 1) * np.square(x[..., 0])
+    squares = np.square(x)
+    return 1e6 * squares[..., 0] + squares[..., 1:].sum(axis=-1)
 
 
 def different_powers(x: ArrayLike) -> Any:

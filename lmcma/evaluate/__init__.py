@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from lmcma.evaluate.base import Evaluator
+from lmcma.evaluate.compiled import Compiled, compiled_or_none, is_compiled
 from lmcma.evaluate.executor import Pooled, Workers, as_workers
 from lmcma.evaluate.serial import Serial, Vectorized
 
-__all__ = ["Evaluator", "Pooled", "Serial", "Vectorized", "Workers", "evaluator"]
+__all__ = ["Compiled", "Evaluator", "Pooled", "Serial", "Vectorized", "Workers", "evaluator"]
 
 
 def evaluator(
@@ -19,4 +20,7 @@ def evaluator(
     workers = as_workers(workers)
     if workers != 1:
         return Pooled(fun, on_error, workers=workers, vectorized=bool(vectorized))
-    return (Vectorized if vectorized else Serial)(fun, on_error)
+    if vectorized:
+        return Vectorized(fun, on_error)
+    compiled = compiled_or_none(fun, on_error) if is_compiled(fun) else None
+    return compiled or Serial(fun, on_error)

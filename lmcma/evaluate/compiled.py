@@ -31,23 +31,21 @@ class Compiled(Evaluator):
 
     Attributes
     ----------
-    objective : numba function
-        `fun` in the form that kernels take: float64 in, float64 out.
+    objective : object
+        `fun` in the form that kernels take, see `lmcma.kernels.compiled`.
 
     Raises
     ------
-    numba.core.errors.TypingError
+    numba.core.errors.NumbaError
         `fun` cannot be compiled for an array of float64, or does not return one number.
     """
 
     def __init__(self, fun: Callable[[FloatArray], Any], on_error: str = "worst") -> None:
         super().__init__(fun, on_error)
-        import numba
-
-        from lmcma.kernels.compiled import evaluate
+        from lmcma.kernels.compiled import as_objective, evaluate
 
         self._evaluate = evaluate
-        self.objective = numba.njit(numba.float64(numba.float64[::1]))(lambda x: float(fun(x)))
+        self.objective = as_objective(fun)
 
     def __call__(self, x: FloatArray) -> FloatArray:
         """Values of the rows of `x`, (k,)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from types import TracebackType
 
 from threadpoolctl import ThreadpoolController
@@ -12,9 +11,7 @@ class OneBlasThread:
     """A context manager, cheap enough for every iteration; the caller's setting comes back at its end."""
 
     def __init__(self) -> None:
-        libraries = ThreadpoolController().select(user_api="blas").lib_controllers
-        # kernels call the library that SciPy is linked to: its own where it brings one along
-        self._libraries = [library for library in libraries if f"{os.sep}scipy" in library.filepath] or libraries
+        self._libraries = ThreadpoolController().select(user_api="blas").lib_controllers
         self._changed: list[tuple[object, int]] = []
 
     def __enter__(self) -> None:

@@ -23,7 +23,7 @@ from lmcma.typing import FloatArray
 
 ORIGIN, SCALE, LOW, HIGH, A_LOW, A_HIGH = range(6)
 _LARGEST = float(np.finfo(np.float64).max)
-_BLOCK = 512  # columns that are done for all rows before the next ones: their part of the table stays in cache
+_BLOCK = 256  # columns that are done for all rows before the next ones: their part of the table stays in cache
 
 
 @kernel
@@ -88,13 +88,18 @@ def to_user(x: FloatArray, table: FloatArray) -> None:
     k, n = x.shape
     for start in range(0, n, _BLOCK):
         end = min(n, start + _BLOCK)
+        origin, scale = table[ORIGIN, start:end], table[SCALE, start:end]
+        low, high = table[LOW, start:end], table[HIGH, start:end]
+        a_low, a_high = table[A_LOW, start:end], table[A_HIGH, start:end]
         for row in range(k):
-            for j in range(start, end):
-                v = table[ORIGIN, j] + table[SCALE, j] * x[row, j]
-                low, high, a_low, a_high = table[LOW, j], table[HIGH, j], table[A_LOW, j], table[A_HIGH, j]
-                if not (v - low >= a_low and high - v >= a_high):
-                    v = fold(min(max(v, -_LARGEST), _LARGEST), low, high, a_low, a_high)
-                x[row, j] = v
+            v = x[row, start:end]
+            inside = 0
+            for j in range(end - start):  # without a branch, so that it is vectorised: all there is to do most often
+                v[j] = origin[j] + scale[j] * v[j]
+                inside += (v[j] - low[j] >= a_low[j]) & (high[j] - v[j] >= a_high[j])
+            if inside < end - start:
+                for j in range(end - start):
+                    v[j] = fold(min(max(v[j], -_LARGEST), _LARGEST), low[j], high[j], a_low[j], a_high[j])
 
 
 @kernel
@@ -104,16 +109,14 @@ def to_strategy(x: FloatArray, u: FloatArray, table: FloatArray) -> None:
     x, u : (k, n); table : (6, n). Overwrites `u`, except where it maps onto `x` already. What is not finite stays so.
     """
     k, n = x.shape
-    for start in range(0, n, _BLOCK):
-        end = min(n, start + _BLOCK)
-        for row in range(k):
-            for j in range(start, end):
-                y = x[row, j]
-                if not math.isfinite(y):
-                    u[row, j] = y
-                    continue
-                near = table[ORIGIN, j] + table[SCALE, j] * u[row, j]
-                near = min(max(near, -_LARGEST), _LARGEST)
-                v = unfold(y, near, table[LOW, j], table[HIGH, j], table[A_LOW, j], table[A_HIGH, j])
-                if v != near:
-                    u[row, j] = (v - table[ORIGIN, j]) / table[SCALE, j]
+    for row in range(k):
+        for j in range(n):
+            y = x[row, j]
+            if not math.isfinite(y):
+                u[row, j] = y
+                continue
+            near = table[ORIGIN, j] + table[SCALE, j] * u[row, j]
+            near = min(max(near, -_LARGEST), _LARGEST)
+            v = unfold(y, near, table[LOW, j], table[HIGH, j], table[A_LOW, j], table[A_HIGH, j])
+            if v != near:
+                u[row, j] = (v - table[ORIGIN, j]) / table[SCALE, j]

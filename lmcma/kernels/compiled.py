@@ -1,10 +1,15 @@
 """Compiled objectives: the loop of an optimiser runs without coming back to Python.
 
-An objective reaches these kernels as a value of one type, so that they are compiled once and not for each objective.
-Importing this module compiles them, or loads them from the cache.
+An objective reaches these kernels as a value of one type, so that they are compiled once and not for each objective:
+``fun(x, raised) -> float`` that sets ``raised[0]`` where the user's function raises, made by `as_objective`. Importing
+this module compiles the kernels, or loads them from the cache.
 """
 
 from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
 
 import numba
 import numpy as np
@@ -14,18 +19,39 @@ from lmcma.kernels import covariance, stopping
 from lmcma.kernels.compile import kernel
 from lmcma.typing import BoolArray, FloatArray, IntArray
 
-OBJECTIVE = types.FunctionType(types.float64(types.float64[::1]))
+_SIGNATURE = types.float64(types.float64[::1], types.boolean[::1])
+OBJECTIVE = types.FunctionType(_SIGNATURE)
 _GENERATOR = numba.typeof(np.random.default_rng())
 _VECTOR, _MATRIX, _INTS = types.float64[::1], types.float64[:, ::1], types.int64[::1]
 
 
-@kernel(types.int64(OBJECTIVE, _MATRIX, _VECTOR))
-def evaluate(fun: object, x: FloatArray, f: FloatArray) -> int:
-    """Values of the rows of `x`, (k, n), into `f`, (k,); how many there are before the first that raised."""
-    for row in range(len(x)):
+@functools.lru_cache(maxsize=64)
+def as_objective(fun: Callable[[FloatArray], Any]) -> Any:
+    """A numba function ``fun(x) -> number`` as an objective.
+
+    Raises
+    ------
+    numba.core.errors.NumbaError
+        It cannot be compiled for an array (n,) of float64, or does not return one number.
+    """
+
+    def objective(x: FloatArray, raised: BoolArray) -> float:
         try:
-            f[row] = fun(x[row])  # type: ignore[operator]
+            return float(fun(x))
         except Exception:  # of which kind it was, Python will find out
+            raised[0] = True
+            return np.nan
+
+    return numba.cfunc(_SIGNATURE)(objective)
+
+
+@kernel(types.int64(OBJECTIVE, _MATRIX, _VECTOR))
+def evaluate(fun: Any, x: FloatArray, f: FloatArray) -> int:
+    """Values of the rows of `x`, (k, n), into `f`, (k,); how many there are before the first that raised."""
+    raised = np.zeros(1, dtype=np.bool_)
+    for row in range(len(x)):
+        f[row] = fun(x[row], raised)
+        if raised[0]:
             return row
     return len(x)
 
@@ -36,7 +62,7 @@ def evaluate(fun: object, x: FloatArray, f: FloatArray) -> int:
     types.float64, types.float64, types.int64,
 ))
 def advance_covariance(
-    fun: object, rng: np.random.Generator, state: FloatArray, table: IntArray, own: BoolArray, long: FloatArray,
+    fun: Any, rng: np.random.Generator, state: FloatArray, table: IntArray, own: BoolArray, long: FloatArray,
     x: FloatArray, f: FloatArray, best_x: FloatArray, best_f: float, ftarget: float, most: int,
 ) -> tuple[int, float, int]:
     """Iterations of CMA-ES, at most `most`: how many were done, the best value, how many values were NaN.

@@ -192,29 +192,34 @@ class Checkpoint:
                 f"{str(self.path)!r} was written by `save`, not by a run with checkpoints. `load` gives its strategy."
             )
         for name in [*there, *(n for n in self.arguments if n not in there)]:
-            expected, found = there.get(name), self.arguments.get(name)
-            if not _same(expected, found):
+            found = _difference(name, there.get(name), self.arguments.get(name))
+            if found is not None:
                 raise ArgumentError(
-                    f"`{name}` must be that of the run in {str(self.path)!r}, {_short(expected)}; got {_short(found)}. "
-                    "Only limits may change; for another run name another `checkpoint`."
+                    f"`{found[0]}` must be that of the run in {str(self.path)!r}, {_short(found[1])}; got "
+                    f"{_short(found[2])}. Only limits may change; for another run name another `checkpoint`."
                 )
 
 
-def _same(a: Any, b: Any) -> bool:
-    """Equal values, whether tuples, lists or arrays hold them."""
-    if isinstance(a, Mapping) or isinstance(b, Mapping):
-        both = isinstance(a, Mapping) and isinstance(b, Mapping)
-        return both and a.keys() == b.keys() and all(_same(a[k], b[k]) for k in a)
-    sequences = (tuple, list, np.ndarray)
-    if isinstance(a, sequences) and isinstance(b, sequences):
-        return len(a) == len(b) and all(map(_same, a, b))
-    if isinstance(a, sequences) or isinstance(b, sequences):
-        return False
-    return bool(a == b or (a != a and b != b))  # NaN is itself
+def _difference(name: str, a: Any, b: Any) -> tuple[str, Any, Any] | None:
+    """The first place where two values differ, and both; whether tuples, lists or arrays hold them does not matter."""
+    if isinstance(a, Mapping) and isinstance(b, Mapping) and a.keys() == b.keys():
+        entries = ((f"{name}[{key!r}]", a[key], b[key]) for key in a)
+    elif _is_sequence(a) and _is_sequence(b) and len(a) == len(b):
+        if isinstance(a, np.ndarray) and isinstance(b, np.ndarray) and np.array_equal(a, b):
+            return None
+        entries = ((f"{name}[{k}]", a[k], b[k]) for k in range(len(a)))
+    else:
+        same = not _is_sequence(a) and not _is_sequence(b) and bool(a == b or (a != a and b != b))  # NaN is itself
+        return None if same else (name, a, b)
+    return next(filter(None, (_difference(*entry) for entry in entries)), None)
+
+
+def _is_sequence(value: Any) -> bool:
+    return isinstance(value, (tuple, list)) or (isinstance(value, np.ndarray) and value.ndim > 0)
 
 
 def _short(value: Any) -> str:
-    text = " ".join(repr(value.tolist() if isinstance(value, np.ndarray) else value).split())
+    text = " ".join(repr(value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value).split())
     return text if len(text) <= 80 else text[:77] + "..."
 
 

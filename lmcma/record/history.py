@@ -44,7 +44,12 @@ class History:
         self._stride = 1  # calls from one row to the next
         self._tail = False  # the last row is there only because it is the last
 
-    def record(self, strategy: Strategy, f: FloatArray, *, last: bool = False) -> None:
+    @property
+    def due(self) -> int:
+        """Which of the next iterations will be kept: 1 for the very next."""
+        return -self._calls % self._stride + 1
+
+    def record(self, strategy: Strategy, f: FloatArray, *, last: bool = False, iterations: int = 1) -> None:
         """Note the iteration whose values `f` were just told to `strategy`.
 
         Parameters
@@ -55,9 +60,11 @@ class History:
             The values of the batch.
         last : bool
             Keep the iteration even if it is not due; an iteration after which the strategy stops is always kept.
+        iterations : int
+            How many there were since the last call.
         """
-        due = self._calls % self._stride == 0
-        self._calls += 1
+        before, self._calls = self._calls, self._calls + iterations
+        due = -(-before // self._stride) < -(-self._calls // self._stride)  # a multiple of the stride is among them
         if not (due or last or strategy.stop() is not None):
             return
         row = self._row(strategy, f)
@@ -73,8 +80,12 @@ class History:
 
     def _row(self, strategy: Strategy, f: FloatArray) -> tuple[Any, ...]:
         snap = strategy.snapshot()
-        finite = f[np.isfinite(f)]
-        low, middle = (finite.min(), np.median(finite)) if len(finite) else (np.nan, np.nan)
+        finite = np.sort(f[np.isfinite(f)])
+        low = middle = np.nan
+        if half := len(finite) // 2:
+            low, middle = finite[0], finite[half] if len(finite) % 2 else 0.5 * (finite[half - 1] + finite[half])
+        elif len(finite):
+            low = middle = finite[0]
         k = self.max_coordinates
         stds, mean = snap["stds"], snap["mean"]
         return (

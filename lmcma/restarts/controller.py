@@ -27,7 +27,7 @@ from lmcma.strategies.base import (
 )
 from lmcma.strategies.protocol import Strategy
 from lmcma.termination import PROFILES, Stop, StopOption, StopReason, StopRules, first_of, stop_rules
-from lmcma.typing import FloatArray, State
+from lmcma.typing import FloatArray, IntArray, State
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,6 +186,11 @@ class Restarts:
         return self._best_f
 
     @property
+    def missing(self) -> IntArray:
+        """Rows of the batch out for evaluation whose values are not told yet, (k,); none where no batch is out."""
+        return self._inner.missing if self._phase == _RUN else np.arange(int(self._mean_asked))
+
+    @property
     def waiting(self) -> FloatArray:
         """Injected points that no batch has held yet, (k, n); a copy."""
         return self._inner.waiting
@@ -219,13 +224,7 @@ class Restarts:
         """Values of points of the current run, or of its final mean; see `Strategy.tell`."""
         if self._phase == _RUN:
             self._inner.tell(x, f, ids=ids)
-            if self._better(self._inner.best_f):
-                self._best_f, self._best_x = self._inner.best_f, self._inner.result().x
-            if self._run_is_over():
-                if self.final_mean and self.nfev < self.maxfev and not self._best_f <= self.ftarget:
-                    self._phase = _MEAN
-                else:
-                    self._finish(self._inner.best_f)
+            self._take_note()
             return
         if not self._mean_asked:
             raise ProtocolError("`tell` needs a batch that was asked for; none is out. Call `ask()` first.")
@@ -238,6 +237,15 @@ class Restarts:
         if self._better(float(value[0])):
             self._best_f, self._best_x = float(value[0]), self._inner.result().mean
         self._finish(float(np.fmin(value[0], self._inner.best_f)), extra=1)
+
+    def advance(self, fun: Any, most: int) -> FloatArray | None:
+        """At most so many iterations of the current run in compiled code, if it can; see `CMAES.advance`."""
+        advance = getattr(self._inner, "advance", None)
+        if advance is None or self._phase != _RUN:
+            return None
+        f: FloatArray | None = advance(fun, int(min(most, self.maxiter - self.nit)))
+        self._take_note()
+        return f
 
     def stop(self) -> Stop | None:
         """Why the whole chain is over; None while it is not. Ends of single runs are in `result().runs`."""
@@ -321,6 +329,16 @@ class Restarts:
                 stacklevel=4,
             )
         return self.x0
+
+    def _take_note(self) -> None:
+        """After iterations of the current run: its best value, and whether it is over."""
+        if self._better(self._inner.best_f):
+            self._best_f, self._best_x = self._inner.best_f, self._inner.result().x
+        if self._run_is_over():
+            if self.final_mean and self.nfev < self.maxfev and not self._best_f <= self.ftarget:
+                self._phase = _MEAN
+            else:
+                self._finish(self._inner.best_f)
 
     def _better(self, f: float) -> bool:
         return f < self._best_f or (math.isnan(self._best_f) and not math.isnan(f))

@@ -221,6 +221,11 @@ class PopulationStrategy(ABC):
         return self._best_f
 
     @property
+    def missing(self) -> IntArray:
+        """Rows of the batch out for evaluation whose values are not told yet, (k,); none where no batch is out."""
+        return np.flatnonzero(~self._received[: self._asked])
+
+    @property
     def waiting(self) -> FloatArray:
         """Injected points that no batch has held yet, (k, n); a copy."""
         return self._waiting.copy()
@@ -284,10 +289,7 @@ class PopulationStrategy(ABC):
             The run broke down (`stop` says ``"numeric"`` or ``"eigen_failure"``): there is nothing to sample from.
         """
         rows = self.popsize
-        if out is None:
-            x = np.empty((rows, self._n))
-        else:
-            x = self._view_of(out, rows)
+        x = np.empty((rows, self._n)) if out is None else self._view_of(out, rows)
         if not self._asked:
             if self._rules_hold() and (broken := self._broken()) is not None:
                 raise ProtocolError(
@@ -582,7 +584,7 @@ class PopulationStrategy(ABC):
         self._write(out)
         if len(self._injected):
             out[: len(self._injected)] = self._injected
-        self._probe = out[:, :: self._stride].copy()
+        self._probe = (out if self._stride == 1 else out[:, :: self._stride]).copy()
 
     def _asked_row(self, row: int) -> FloatArray:
         """One row of the batch that is out, (n,), new."""

@@ -283,7 +283,7 @@ class CMAES(PopulationStrategy):
         self._count[kernels.ROBUST] = self.robust
         self._count[kernels.DIAGONAL_FIRST] = self.diagonal_first
         held = _ONE_BLAS_THREAD_FROM <= n < _ONE_BLAS_THREAD_BELOW
-        self._blas: contextlib.AbstractContextManager[None] = OneBlasThread() if held else contextlib.nullcontext()
+        self._blas = OneBlasThread() if held else None
 
     @staticmethod
     def memory(n: int, popsize: int, stored: int | None = None) -> float:
@@ -355,8 +355,11 @@ class CMAES(PopulationStrategy):
         self._rng.standard_normal(out=self._z)
 
     def _write(self, out: FloatArray) -> None:
-        with self._blas:
+        if self._blas is None:
             kernels.sample(self._s, self._table, out)
+        else:
+            with self._blas:
+                kernels.sample(self._s, self._table, out)
 
     def _row(self, row: int) -> FloatArray:
         x: FloatArray = self.mean + self.sigma * self._y[row]
@@ -371,10 +374,55 @@ class CMAES(PopulationStrategy):
 
     def _learn(self, f: FloatArray, own: BoolArray) -> None:
         """Update from the population in the state."""
+        self._make_room()
+        if self._blas is None:
+            kernels.update(self._s, self._table, f, own, self._long)
+        else:
+            with self._blas:
+                kernels.update(self._s, self._table, f, own, self._long)
+
+    def advance(self, fun: Any, most: int) -> FloatArray | None:
+        """At most so many iterations in compiled code, as `ask` and `tell` would do them, to the bit.
+
+        Parameters
+        ----------
+        fun : numba function
+            The objective: float64 array (n,) in, float64 out.
+        most : int
+            Iterations; fewer are done where the run stops before, the budget ends, or `fun` raises.
+
+        Returns
+        -------
+        (popsize,) array or None
+            The values of the last iteration; None where none could be done: the next one has to go through `ask`
+            and `tell`.
+        """
+        from lmcma.kernels.compiled import advance_covariance
+
+        rows, nit = self._popsize, self._nit
+        most = int(min(most, (self.maxfev - self._nfev) // rows, self._iteration_limit - nit))
+        if most < 1 or self._asked or self._foreign or len(self._waiting) or self._rules_hold():
+            return None
+        x = np.empty((rows, self._n))
+        self._make_room()
+        with self._blas or contextlib.nullcontext():
+            done, self._best_f, n_nan = advance_covariance(
+                *(fun, self._rng, self._s, self._table, self._own, self._long, x, self._f),
+                *(self._best_x, self._best_f, self.ftarget, most),
+            )
+        raised = done < 0
+        done = -1 - done if raised else done
+        self._nit += done
+        self._nfev += done * rows
+        self._nfail += n_nan
+        if raised:  # the population is drawn, and to be evaluated otherwise
+            self._asked = self._missing = rows
+            self._write_batch(x)
+        return self._f.copy() if done else None
+
+    def _make_room(self) -> None:
         if self._count[stopping.LONG] == self._long.shape[1]:
             self._long = stopping.make_room(self._long, self._count, self._field(kernels.TOL))
-        with self._blas:
-            kernels.update(self._s, self._table, f, own, self._long)
 
     def _admit(
         self, f: FloatArray, own: BoolArray, foreign_x: FloatArray, foreign_f: FloatArray

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from lmcma.result import Result
 from lmcma.termination import Stop
-from lmcma.typing import FloatArray, State
+from lmcma.typing import FloatArray, IntArray, State
 
 
 @runtime_checkable
@@ -42,6 +42,10 @@ class Strategy(Protocol):
     @property
     def best_f(self) -> float:
         """The best value told so far; NaN before the first."""
+
+    @property
+    def missing(self) -> IntArray:
+        """Rows of the batch out for evaluation whose values are not told yet; none where no batch is out."""
 
     @property
     def waiting(self) -> FloatArray:

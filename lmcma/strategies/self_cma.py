@@ -13,6 +13,7 @@ weights of recombination.
 
 from __future__ import annotations
 
+import contextlib
 from typing import ClassVar, Self
 
 import numpy as np
@@ -170,6 +171,9 @@ class SelfCMAES(CMAES):
 
     # ---------------------------------------------------------------- one iteration
 
+    def advance(self, fun: object, most: int) -> None:
+        """Nothing: rates are adapted between iterations, outside of compiled code."""
+
     def _learn(self, f: FloatArray, own: BoolArray) -> None:
         t = int(self._count[stopping.T])
         if self._h == self._h and (f < np.inf).any():
@@ -183,7 +187,7 @@ class SelfCMAES(CMAES):
         self._h = path_goes_on(length, t + 1, n, p.c_sigma, p.chi_n)
         self._last_C[:], self._last_p_c[:] = C, p_c
         self._last_y_w[:] = self._field(kernels.Y_W)
-        with self._blas:
+        with self._blas or contextlib.nullcontext():
             np.matmul(self._y.T * self._field(kernels.OMEGA), self._y, out=self._last_M)
 
     def _adapt_rates(self, f: FloatArray, apply: bool) -> None:

@@ -35,7 +35,7 @@ class Coordinates:
     --------
     >>> import numpy as np
     >>> c = Coordinates.around(np.array([0.5, 0.5]), *as_bounds((0, 1), 2))
-    >>> c.to_user(np.array([[0.5, 0.05], [-0.05, 1.1]]))
+    >>> c.to_user(np.array([[0.5, 0.05], [-0.05, 1.05]]))
     array([[0.5 , 0.05],
            [0.  , 1.  ]])
     """

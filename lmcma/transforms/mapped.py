@@ -17,7 +17,7 @@ from lmcma.strategies.base import as_batch, as_box, as_point, as_points, as_valu
 from lmcma.strategies.protocol import Strategy
 from lmcma.termination import Stop
 from lmcma.transforms.coordinates import Coordinates, as_bounds, as_stds
-from lmcma.typing import FloatArray, State
+from lmcma.typing import FloatArray, IntArray, State
 
 FORMAT = 1
 
@@ -58,8 +58,6 @@ class Mapped:
         self.coordinates = coordinates
         self.x0 = coordinates.to_user(inner.result().x.copy()) if x0 is None else as_point("x0", x0)
         self._own_best: FloatArray | None = self.x0.copy()  # the best, where it is not a row as asked
-        # the batch out for evaluation
-        self._asked = self._missing = 0
         self._probe = np.empty((0, 0))  # what `ask` returned, to notice edited rows
 
     # ---------------------------------------------------------------- what is the same in both spaces
@@ -93,6 +91,11 @@ class Mapped:
     def best_f(self) -> float:
         """The best value told so far; NaN before the first."""
         return self.inner.best_f
+
+    @property
+    def missing(self) -> IntArray:
+        """Rows of the batch out for evaluation whose values are not told yet."""
+        return self.inner.missing
 
     @property
     def sigma(self) -> float:
@@ -131,10 +134,7 @@ class Mapped:
     def ask(self, out: FloatArray | None = None) -> FloatArray:
         """Points to evaluate, one a row, within the bounds; see `Strategy.ask`."""
         x = self.coordinates.to_user(self.inner.ask(out))
-        probe = x[:, :: probe_stride(self.dim)].copy()
-        if not self._missing or not np.array_equal(probe, self._probe):
-            self._asked = self._missing = len(x)
-            self._probe = probe
+        self._probe = x[:, :: probe_stride(self.dim)].copy()
         return x
 
     def tell(self, x: ArrayLike | None, f: ArrayLike, *, ids: Sequence[int] | ArrayLike | None = None) -> None:
@@ -146,12 +146,10 @@ class Mapped:
             A point of the caller's own is outside the bounds.
         """
         values = as_values(f)
-        k, before = len(values), self.inner.best_f
-        points = None if x is None else as_batch(x, k, self.dim)
+        points = None if x is None else as_batch(x, len(values), self.dim)
         u = None if points is None else self._in_order(points) if ids is None else self._by_id(points, ids)
+        before = self.inner.best_f
         self.inner.tell(u, values, ids=ids)
-        whole = ids is None or k == self._asked == self._missing  # points of id -1 then stand for the missing rows
-        self._missing -= k if whole else int(np.count_nonzero(np.asarray(ids) >= 0))
         best = self.inner.best_f
         if best < before or (math.isnan(before) and not math.isnan(best)):
             told = np.flatnonzero(values == best)
@@ -179,7 +177,7 @@ class Mapped:
     def _in_order(self, points: FloatArray) -> FloatArray | None:
         """The first rows of the batch as the caller hands them back, for the strategy; None where they are as asked."""
         k = len(points)
-        if not self._missing or k > self._asked:  # which the strategy refuses
+        if not len(self.missing) or k > len(self._probe):  # which the strategy refuses
             return None
         if unchanged_rows(points, self._probe, probe_stride(self.dim), np.empty(k, dtype=np.bool_)):
             return None
@@ -208,8 +206,6 @@ class Mapped:
             "coordinates": {name: getattr(c, name).copy() for name in ("origin", "scale", "low", "high")},
             "x0": self.x0.copy(),
             "own_best": None if self._own_best is None else self._own_best.copy(),
-            "asked": self._asked,
-            "missing": self._missing,
             "inner": self.inner.state_dict(),
         }
 
@@ -223,14 +219,12 @@ class Mapped:
             es = cls(registry.from_state(state["inner"]), Coordinates(**arrays), state["x0"])
             own = state["own_best"]
             es._own_best = None if own is None else np.array(own, dtype=np.float64)
-            asked, missing = int(state["asked"]), int(state["missing"])
         except KeyError as e:
             raise StateError(f"`state` must have the entry {e}; it is missing. The state is incomplete.") from e
         except (ValueError, TypeError) as e:
             raise StateError(f"`state` has an entry that does not fit the others: {e}") from e
-        if missing:
+        if len(es.missing):
             es.ask()
-        es._asked, es._missing = asked, missing
         return es
 
 

@@ -161,7 +161,7 @@ def test_resume(lmcma_in, folder):
     code, _, err, _ = run("--maxfev", "180", "--checkpoint", "run.npz")
     assert (code, "already" in err) == (2, True)
     code, _, err, _ = run("--maxfev", "180", "--checkpoint", "run.npz", "--resume", x0="1,3")
-    assert (code, "`x0` must be that of the run in 'run.npz', [1.0, 2.0]; got [1.0, 3.0]" in err) == (2, True)
+    assert (code, "`x0[1]` must be that of the run in 'run.npz', 2.0; got 3.0" in err) == (2, True)
     code, out, _, last = run("--maxfev", "180", "--checkpoint", "run.npz", "--resume", seed="7")
     assert last == plain, "the seed that counts is that of the beginning"
     assert "seed 1" in out
@@ -172,6 +172,17 @@ def test_options_and_stopping_rules_reach_the_method(lmcma_in):
     assert "tolx" in out
     _, out, _ = minimize(lmcma_in, "--x0", "1,2", "--stop", "none", "--option", "maxiter=7")
     assert "maxiter: 7 iterations" in out
+
+
+@pytest.mark.parametrize(
+    ("bounds", "x0", "best"),
+    [("0.5,inf", "1,2", [0.5, 0.5]), ("-3, -1", "-2,-2", [-1, -1]), ("box.txt", "1,2", [0.5, 1])],
+)
+def test_bounds(lmcma_in, folder, bounds, x0, best):
+    (folder / "box.txt").write_text("0.5, 3\n1 4\n\n")
+    code, _, err = minimize(lmcma_in, "--x0", x0, "--bounds", bounds, "--method", "cma", "--output", "result.json")
+    assert (code, err) == (0, "")
+    np.testing.assert_allclose(json.loads((folder / "result.json").read_text())["x"], best, atol=1e-8)
 
 
 def test_attributes_are_followed(lmcma_in):
@@ -204,6 +215,16 @@ def test_attributes_are_followed(lmcma_in):
         (["problem:cost", "--x0", "1", "--stop", "tolxx=1"], "no rule 'tolxx'; did you mean 'tolx'"),
         (["problem:cost", "--x0", "1", "--stop", "bob"], "no profile 'bob'; did you mean 'bbob'"),
         (["problem:cost", "--x0", "1", "--stop", "bbob", "--stop", "none"], "more than one profile"),
+        (
+            ["problem:cost", "--x0", "1", "--bounds", "1"],
+            "`--bounds` must be two numbers such as 0,1, or a file .* got '1'",
+        ),
+        (
+            ["problem:cost", "--x0", "1", "--bounds", "problem.py"],
+            "`--bounds` must be .* got 'problem.py': could not conv",
+        ),
+        (["problem:cost", "--x0", "1", "--bounds", "2,3"], "x0.0. = 1 is below low.0. = 2"),
+        (["problem:cost", "--x0", "1", "--bounds", "0,3", "--option", "bounds=1"], "repeats what --bounds says"),
         (["problem:cost", "--x0", "1", "--max-time", "0"], "`--max-time` must be"),
         (["problem:cost", "--x0", "1", "--seed", "-1"], "`rng` must be"),
         (

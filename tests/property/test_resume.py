@@ -97,7 +97,7 @@ OPTIONS = {
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGKILL")
-@pytest.mark.parametrize("case", OPTIONS)
+@pytest.mark.parametrize("case", [pytest.param(k, marks=[pytest.mark.slow] * (k != "serial")) for k in OPTIONS])
 def test_killed_and_resumed(case, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(textwrap.dedent(SCRIPT))

@@ -430,16 +430,18 @@ def test_an_interrupted_strategy_is_not_kept(file, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"x0": [1.0, 2.0]}, r"`x0` must be that .* in .*run.npz', \[0.0, 0.0\]; got \[1.0, 2.0\]. Only limits"),
-        ({"x0": [0.0, 0.0, 0.0]}, "`x0` must be that of the run"),
+        ({"x0": [0.0, 2.0]}, r"`x0\[1\]` must be that of the run in .*run.npz', 0.0; got 2.0. Only limits"),
+        ({"x0": [0.0, 0.0, 0.0]}, r"`x0` must be .* \[0.0, 0.0\]; got \[0.0, 0.0, 0.0\]"),
         ({"sigma0": 0.25}, r"`sigma0` must be .*, 0.5; got 0.25"),
         ({"popsize": 9}, "`popsize` must be .*, 8; got 9"),
         ({"popsize": None}, "`popsize` must be .*, 8; got None"),
         ({"method": "lm-cma"}, "`method` must be .*, 'cma'; got 'lm-cma'"),
         ({"restarts": "ipop"}, "`restarts` must be .*, None; got 'ipop'"),
         ({"options": {"active": False}}, "`active` must be .*, None; got False"),
-        ({"stop": {"tolx": 1e-3}}, r"`stop` must be .*, {'tolx': 1e-09}; got {'tolx': 0.001}"),
-        ({"bounds": (-1, 2)}, r"`bounds` must be .*, \(-2, 2\); got \(-1, 2\)"),
+        ({"stop": {"tolx": 1e-3}}, r"`stop\['tolx'\]` must be .*, 1e-09; got 0.001"),
+        ({"stop": {"tolfun": 1e-9}}, r"`stop` must be .*, {'tolx': 1e-09}; got {'tolfun': 1e-09}"),
+        ({"stop": lmcma.StopRules()}, r"`stop` must be .*, {'tolx': 1e-09}; got {'maxiter': None, .*\.\.\.\. Only"),
+        ({"bounds": (-1, 2)}, r"`bounds\[0\]` must be .*, -2; got -1"),
         ({"bounds": None}, r"`bounds` must be .*, \(-2, 2\); got None"),
         ({"stds": [1, 2]}, r"`stds` must be .*, None; got \[1, 2\]"),
     ],
@@ -451,7 +453,7 @@ def test_another_problem_is_refused(file, change, text):
     with pytest.raises(ArgumentError, match=text):
         lmcma.minimize(bowl, **{**given, **change}, checkpoint=file, resume=True)
     assert file.read_bytes() == before
-    same = {**given, "x0": np.zeros(2), "sigma0": np.float32(0.5), "bounds": [-2.0, np.int64(2)], "method": "auto"}
+    same = {**given, "x0": np.zeros(2), "sigma0": np.array(0.5), "bounds": [-2.0, np.int64(2)], "method": "auto"}
     assert lmcma.minimize(bowl, **same, checkpoint=file, resume=True).nfev == 80
 
 

@@ -194,7 +194,7 @@ def test_a_block_that_kills_its_worker_fails_as_a_whole():
 
 
 def test_a_broken_executor_is_named():
-    expected = pytest.raises(ObjectiveError, match=r"the executor failed: BrokenProcessPool.*With `workers` as a number")
+    expected = pytest.raises(ObjectiveError, match=r"the executor failed: BrokenProcessPool.*With `workers` as a num")
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as executor, expected:
         run(objectives.dies, workers=executor)
     with ThreadPoolExecutor(1) as executor:

@@ -1,0 +1,163 @@
+"""Objectives compiled by numba: the same run as through Python, to the bit, and the same rules for failures."""
+
+import logging
+
+import numba
+import numpy as np
+import pytest
+
+import lmcma
+from lmcma import testfunctions
+from lmcma.errors import ArgumentError, ObjectiveError
+from lmcma.evaluate import Compiled, Serial, evaluator
+from lmcma.testfunctions import compiled, rastrigin, rosenbrock, sphere
+
+NAMES = ("sphere", "ellipsoid", "cigar", "discus", "different_powers", "rosenbrock", "rastrigin")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_twins_of_the_test_functions(name):
+    function = getattr(testfunctions, name)
+    for n in (1, 2, 7):
+        x = np.random.default_rng(n).uniform(-3, 3, (5, n))
+        values = [compiled(function)(row) for row in x]
+        np.testing.assert_allclose(values, function(x), rtol=1e-12, atol=1e-12)
+
+
+def test_only_the_test_functions_have_twins():
+    with pytest.raises(ArgumentError, match="must be one of sphere, .*numba.njit"):
+        compiled(lambda x: 0.0)
+
+
+def both(fun, method="cma", n=6, **options):
+    """Two results: with the compiled function, and with Python calling it."""
+    return [
+        lmcma.minimize(f, np.full(n, 2.0), 1.5, method=method, rng=3, **options) for f in (fun, lambda x: fun(x))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("cma", {"ftarget": 1e-9}),
+        ("cma", {"maxfev": 1003}),
+        ("cma", {"maxiter": 57}),
+        ("cma", {"options": {"active": "2010", "constants": "bbob", "diagonal_first": 30}}),
+        ("cma", {"popsize": 40, "stop": {"tolx": 1e-3}}),
+        ("bipop-cma", {"maxfev": 15_000, "x0_box": (-4, 4)}),
+        ("ipop-acma", {"maxfev": 15_000, "x0_box": (-4, 4), "ftarget": 1e-8}),
+        ("self-cma", {"maxiter": 30}),
+        ("sep-cma", {"maxiter": 30}),
+        ("cma", {"bounds": (-1, 3), "maxiter": 100}),
+    ],
+)
+def test_same_run_to_the_bit(method, options):
+    a, b = both(compiled(rastrigin), method, **options)
+    assert (a.nfev, a.nit, a.fun, a.message) == (b.nfev, b.nit, b.fun, b.message)
+    np.testing.assert_array_equal(a.x, b.x)
+    np.testing.assert_array_equal(a.mean, b.mean)
+    assert len(a.runs) == len(b.runs)
+    assert a.history["nfev"][-1] == a.nfev
+    assert set(a.history["nit"]) <= set(b.history["nit"])  # every eighth is kept where all would be
+
+
+def test_no_python_between_iterations(monkeypatch):
+    """What `advance` is for: between the first iteration and the last few, ask and tell are not called."""
+    calls = []
+    ask = lmcma.CMAES.ask
+    monkeypatch.setattr(lmcma.CMAES, "ask", lambda es, out=None: calls.append(es.nit) or ask(es, out))
+    res = lmcma.minimize(compiled(sphere), [1.0] * 4, 1.0, rng=1)
+    assert res.success
+    assert res.nit > 100
+    assert calls == [0]
+
+
+@numba.njit
+def whole_numbers(x):
+    return int(np.abs(x).sum() * 100)
+
+
+@numba.njit
+def often_nan(x):
+    return np.nan if x[0] > 1.9 else np.sum(x * x)
+
+
+@numba.njit
+def raises_later(x):
+    if x[0] < 0.5:
+        raise ValueError("too small")
+    return np.sum(x * x)
+
+
+@numba.njit
+def raises_at_once(x):
+    raise ValueError("never")
+
+
+@numba.njit
+def for_batches(x):
+    return x[0, 0]
+
+
+def test_any_number_is_a_value():
+    a, b = both(whole_numbers)
+    assert a.fun == b.fun
+    assert a.nfev == b.nfev
+
+
+def test_nan_is_counted():
+    a, b = both(often_nan, maxiter=40)
+    assert a.nfail == b.nfail > 0
+    np.testing.assert_array_equal(a.mean, b.mean)
+
+
+def test_a_failure_counts_as_nan(caplog):
+    with caplog.at_level(logging.WARNING, "lmcma"):
+        a, b = both(raises_later, maxiter=60)
+    assert a.nfail == b.nfail > 0
+    assert "too small" in caplog.text
+    np.testing.assert_array_equal(a.x, b.x)
+    assert a.nfev == b.nfev
+
+
+def test_a_failure_is_raised_with_its_point():
+    for fun in (raises_later, lambda x: raises_later(x)):
+        with pytest.raises(ObjectiveError, match="at evaluation .*ValueError: too small") as caught:
+            lmcma.minimize(fun, np.full(6, 2.0), 0.5, rng=3, on_error="raise")
+        assert caught.value.x[0] < 0.5
+
+
+def test_the_first_evaluation_must_succeed():
+    with pytest.raises(ObjectiveError, match="at its first evaluation.*never"):
+        lmcma.minimize(raises_at_once, [1.0] * 3, 1.0)
+
+
+def test_what_does_not_compile_for_a_point_is_called_by_python(caplog):
+    with caplog.at_level(logging.WARNING, "lmcma"):
+        assert isinstance(evaluator(for_batches), Serial)
+    assert "does not compile" in caplog.text
+
+
+def test_vectorized_is_the_users_word():
+    assert not isinstance(evaluator(for_batches, vectorized=True), Compiled)
+    res = lmcma.minimize(numba.njit(lambda x: np.sum(x * x, axis=1)), [1.0] * 3, 1.0, vectorized=True, ftarget=1e-6, rng=1)
+    assert res.success
+
+
+def test_callback_after_every_iteration():
+    seen = []
+    res = lmcma.minimize(compiled(rosenbrock), [0.0] * 4, 0.5, maxiter=50, rng=1, callback=lambda r: seen.append(r.nit))
+    assert seen == list(range(1, res.nit + 1))
+
+
+def test_injected_points_are_not_skipped():
+    es = lmcma.make("cma", [2.0] * 4, 0.5, rng=1)
+    es.ask()
+    es.tell(None, np.arange(float(es.popsize)))
+    es.inject(np.zeros(4))
+    objective = evaluator(compiled(sphere)).objective
+    assert es.advance(objective, 10) is None
+    es.tell(None, sphere(es.ask()))
+    assert es.best_f == 0
+    assert es.advance(objective, 10) is not None
+    assert es.nit == 12
