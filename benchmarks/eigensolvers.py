@@ -100,29 +100,19 @@ def main() -> None:
         a, Bt, t, w = np.empty((n, n)), np.empty((n, n)), np.empty((n, n)), np.empty(n)
         size, n_ints = eigh_workspace(n)
         work, ints = np.empty(size), np.zeros(n_ints, dtype=np.int32)
-        sweeps = 0
-
-        def by_lapack() -> None:
-            a[:] = C
-            syevd(a, w, work, ints)
-
-        def by_loops() -> None:
-            a[:] = C
-            by_ql(a, w, work)
-
-        def by_jacobi() -> None:
-            nonlocal sweeps
-            Bt[:] = frame
-            sweeps = jacobi(C, Bt, a, t)
-
-        solvers = (by_lapack, by_loops, by_jacobi)
+        solvers = {  # what has to be copied before a call, from where, and the call
+            "syevd": (a, C, syevd, (a, w, work, ints)),
+            "ql": (a, C, by_ql, (a, w, work)),
+            "jacobi": (Bt, frame, jacobi, (C, Bt, a, t)),
+        }
         calls = max(5, 20_000 // n**2)
-        times = np.empty((options.repeats + 1, 3))
+        times = np.empty((options.repeats + 1, len(solvers)))
         for repeat in range(len(times)):
-            for k, solve in enumerate(solvers):
+            for k, (target, source, solve, arguments) in enumerate(solvers.values()):
                 t0 = time.perf_counter()
                 for _ in range(calls):
-                    solve()
+                    target[:] = source
+                    sweeps = solve(*arguments)
                 times[repeat, k] = (time.perf_counter() - t0) / calls * 1e6
         cells = [f"{np.median(u):8.1f} [{u.min():.1f} - {u.max():.1f}]".ljust(25) for u in times[1:].T]
         print(f"{n:4}  {' '.join(cells)} {sweeps}", flush=True)

@@ -81,7 +81,7 @@ def singles(es: CMA) -> Block:
 
 
 def stepped(x0: np.ndarray, sigma0: float) -> Block:
-    """modcma's C++ strategy, active."""
+    """Modcma's C++ strategy, active."""
     modules = c_maes.Modules()
     modules.active = True
     limits = {"target": -1e300, "max_generations": 10**9, "budget": 10**9}
@@ -132,7 +132,9 @@ def main() -> None:
     options = parser.parse_args()
     print(f"{options.method} of lmcma {lmcma.__version__}, pycma {cma.__version__}, cmaes and modcma (C++) of today")
     print("microseconds per evaluation, medians; in parentheses how many times cheaper lmcma is (least - most)")
-    print("   n  popsize    lmcma                  pycma                  cmaes                 modcma      K  to floor")
+    print(
+        "   n  popsize    lmcma                  pycma                  cmaes                 modcma      K  to floor"
+    )
     for n in map(int, options.dims.split(",")):
         times = []
         for repeat in range(options.repeats + 1):
@@ -141,9 +143,7 @@ def main() -> None:
             gap = int(ours._count[GAP]) if isinstance(ours, lmcma.CMAES) else 1
             peers = {
                 "lmcma": batches(ours),
-                "pycma": batches(
-                    cma.CMAEvolutionStrategy(x0, 2.0, {"seed": repeat + 1, "verbose": -9, "verb_log": 0})
-                ),
+                "pycma": batches(cma.CMAEvolutionStrategy(x0, 2.0, {"seed": repeat + 1, "verbose": -9, "verb_log": 0})),
                 "cmaes": singles(CMA(mean=x0, sigma=2.0, seed=repeat)),
                 "modcma": stepped(x0, 2.0),
             }

@@ -63,8 +63,10 @@ def run(
             whole = False
             nit = strategy.nit
             due = 1 if callback else math.inf if recorder is None else max(_COMPILED_STEP, recorder.due)
-            f = compiled.advance(strategy, due)
-            if f is None:
+            values = compiled.advance(strategy, due)
+            if values is not None:
+                f = values
+            else:
                 x = strategy.ask()
                 whole = True
                 f = np.asarray(evaluate(x), dtype=np.float64)

@@ -99,7 +99,8 @@ def to_user(x: FloatArray, table: FloatArray) -> None:
                 inside += (v[j] - low[j] >= a_low[j]) & (high[j] - v[j] >= a_high[j])
             if inside < end - start:
                 for j in range(end - start):
-                    v[j] = fold(min(max(v[j], -_LARGEST), _LARGEST), low[j], high[j], a_low[j], a_high[j])
+                    if not (v[j] - low[j] >= a_low[j] and high[j] - v[j] >= a_high[j]):
+                        v[j] = fold(min(max(v[j], -_LARGEST), _LARGEST), low[j], high[j], a_low[j], a_high[j])
 
 
 @kernel

@@ -120,9 +120,7 @@ def sample(state: FloatArray, table: IntArray, x: FloatArray) -> None:
 
 
 @kernel
-def update(
-    state: FloatArray, table: IntArray, f: FloatArray, own: BoolArray, long: FloatArray
-) -> int:
+def update(state: FloatArray, table: IntArray, f: FloatArray, own: BoolArray, long: FloatArray) -> int:
     """One update of CMA-ES from the values `f` of the population in the state (Hansen 2023, Algorithm 1).
 
     state, table : see `layout`; f, own : (popsize,); long : (2, capacity), see `stopping.value_rules`.  Returns the

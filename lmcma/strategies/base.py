@@ -467,10 +467,7 @@ class PopulationStrategy(ABC):
         ):
             return False
         if x is not None and (
-            type(x) is not np.ndarray
-            or x.dtype != np.float64
-            or x.shape != (rows, self._n)
-            or not x.flags.c_contiguous
+            type(x) is not np.ndarray or x.dtype != np.float64 or x.shape != (rows, self._n) or not x.flags.c_contiguous
         ):
             return False
         points = self._probe[:0] if x is None else x

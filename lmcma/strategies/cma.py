@@ -268,7 +268,9 @@ class CMAES(PopulationStrategy):
         self._field(kernels.WEIGHTS)[:] = p.weights
         self._field(kernels.TOL)[:] = tol
         if self.diagonal_first:
-            q = parameters(n, popsize, constants=constants, active="weights" if active == "weights" else False, rate=(n + 2) / 3)
+            q = parameters(
+                n, popsize, constants=constants, active="weights" if active == "weights" else False, rate=(n + 2) / 3
+            )
             scalars[kernels.DIAGONAL_C_1], scalars[kernels.DIAGONAL_C_MU] = q.c_1, q.c_mu
             self._field(kernels.DIAGONAL_WEIGHTS)[:] = q.weights
         if self.std_limits is not None:

@@ -25,15 +25,13 @@ def test_twins_of_the_test_functions(name):
 
 
 def test_only_the_test_functions_have_twins():
-    with pytest.raises(ArgumentError, match="must be one of sphere, .*numba.njit"):
+    with pytest.raises(ArgumentError, match=r"must be one of sphere, .*numba.njit"):
         compiled(lambda x: 0.0)
 
 
 def both(fun, method="cma", n=6, **options):
     """Two results: with the compiled function, and with Python calling it."""
-    return [
-        lmcma.minimize(f, np.full(n, 2.0), 1.5, method=method, rng=3, **options) for f in (fun, lambda x: fun(x))
-    ]
+    return [lmcma.minimize(f, np.full(n, 2.0), 1.5, method=method, rng=3, **options) for f in (fun, lambda x: fun(x))]
 
 
 @pytest.mark.parametrize(
@@ -122,13 +120,13 @@ def test_a_failure_counts_as_nan(caplog):
 
 def test_a_failure_is_raised_with_its_point():
     for fun in (raises_later, lambda x: raises_later(x)):
-        with pytest.raises(ObjectiveError, match="at evaluation .*ValueError: too small") as caught:
+        with pytest.raises(ObjectiveError, match=r"at evaluation .*ValueError: too small") as caught:
             lmcma.minimize(fun, np.full(6, 2.0), 0.5, rng=3, on_error="raise")
         assert caught.value.x[0] < 0.5
 
 
 def test_the_first_evaluation_must_succeed():
-    with pytest.raises(ObjectiveError, match="at its first evaluation.*never"):
+    with pytest.raises(ObjectiveError, match=r"at its first evaluation.*never"):
         lmcma.minimize(raises_at_once, [1.0] * 3, 1.0)
 
 
@@ -140,7 +138,8 @@ def test_what_does_not_compile_for_a_point_is_called_by_python(caplog):
 
 def test_vectorized_is_the_users_word():
     assert not isinstance(evaluator(for_batches, vectorized=True), Compiled)
-    res = lmcma.minimize(numba.njit(lambda x: np.sum(x * x, axis=1)), [1.0] * 3, 1.0, vectorized=True, ftarget=1e-6, rng=1)
+    batches = numba.njit(lambda x: np.sum(x * x, axis=1))
+    res = lmcma.minimize(batches, [1.0] * 3, 1.0, vectorized=True, ftarget=1e-6, rng=1)
     assert res.success
 
 
