@@ -1,7 +1,7 @@
-"""ERT of our campaigns over published ERT, as a geometric mean with a bootstrapped interval, and areas under ECDFs.
+r"""ERT of our campaigns over published ERT, as a geometric mean with a bootstrapped interval, and areas under ECDFs.
 
     python benchmarks/published_ratio.py FOLDER METHOD ALGORITHM RESULTS:BUDGET [RESULTS:BUDGET ...]
-    python benchmarks/published_ratio.py reference bipop-acma BIPOPaCMA \\
+    python benchmarks/published_ratio.py reference bipop-acma BIPOPaCMA \
         bbob_runs/acma-2012-small.csv.gz:1e5 bbob_runs/acma-2012-large.csv.gz:2e4
 
 FOLDER holds `published.csv`, with the columns suite, algorithm, function, dimension and 1e1 ... 1e-8 (ERT at the
@@ -10,10 +10,10 @@ standard targets, empty where it was not reached), and `published-area.csv`, wit
 post-processed data, and are not part of this project.
 
 Only targets whose published ERT is at most half the BUDGET (evaluations per dimension) count; "missed" are those among
-them that our trials never hit, "beyond" the targets that only ours hit. The interval is over our trials, for the published
-ERT is one number. It is just as uncertain, however: a single function is flagged where log ratio / (sqrt(2) standard
-deviation of ours) > 2.33, p < 0.01 of one side; so many tests flag some by chance, and their expected number is printed.
-Areas are compared at the largest power of ten within the budget.
+them that our trials never hit, "beyond" the targets that only ours hit. The interval is over our trials, for the
+published ERT is one number. It is just as uncertain, however: a single function is flagged where log ratio / (sqrt(2)
+standard deviation of ours) > 2.33, p < 0.01 of one side; so many tests flag some by chance, and how many are expected
+is printed. Areas are compared at the largest power of ten within the budget.
 """
 
 from __future__ import annotations

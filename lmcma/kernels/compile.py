@@ -42,7 +42,7 @@ def kernel(function: object) -> Callable[[F], F]: ...
 def kernel(function: Any) -> Any:
     """Compile a function when first called; keep the result on disk where there is a place for it.
 
-    Given a signature instead, the decorator that compiles for it at once.
+    Given a signature instead, the decorator that compiles for it at once; the interpreter is released in such a one.
     """
     if not isinstance(function, types.FunctionType):
         return functools.partial(_compile, (function,))
@@ -50,11 +50,12 @@ def kernel(function: Any) -> Any:
 
 
 def _compile(signature: tuple[Any, ...], function: F) -> F:
+    options = {**_OPTIONS, "nogil": bool(signature)}
     user, numba.config.CACHE_DIR = numba.config.CACHE_DIR, _CACHE
     try:
-        return cast(F, numba.njit(*signature, cache=True, **_OPTIONS)(function))
+        return cast(F, numba.njit(*signature, cache=True, **options)(function))
     except RuntimeError:  # no writable place for the cache: compile in every process
-        return cast(F, numba.njit(*signature, **_OPTIONS)(function))
+        return cast(F, numba.njit(*signature, **options)(function))
     finally:
         numba.config.CACHE_DIR = user
 

@@ -496,6 +496,7 @@ def test_a_chain_goes_on_after_loading():
     a, b = chain(), chain()
     while not a.stop() and a.nfev < 6000:
         x = a.ask()
+        assert len(a.missing) == len(x)
         a.tell(x, rastrigin(x) + 1)
         np.testing.assert_array_equal(b.ask(), x)
         if a.nit % 5 == 0:

@@ -1,6 +1,7 @@
 """Objectives compiled by numba: the same run as through Python, to the bit, and the same rules for failures."""
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 
 import numba
 import numpy as np
@@ -160,3 +161,17 @@ def test_injected_points_are_not_skipped():
     assert es.best_f == 0
     assert es.advance(objective, 10) is not None
     assert es.nit == 12
+
+
+def test_threads_run_side_by_side():
+    """Independent runs in threads: the same results as one after the other."""
+
+    def run(seed):
+        return lmcma.minimize(compiled(rastrigin), np.full(5, 2.0), 2.0, rng=seed, record=False)
+
+    alone = [run(seed) for seed in range(8)]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(run, range(8)))
+    for a, b in zip(alone, together, strict=True):
+        assert (a.nfev, a.fun) == (b.nfev, b.fun)
+        np.testing.assert_array_equal(a.x, b.x)

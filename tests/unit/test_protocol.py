@@ -83,6 +83,20 @@ def test_ways_of_telling_are_the_same(make):
 
 
 @every
+def test_rows_that_are_missing(make):
+    es = make()
+    assert len(es.missing) == 0
+    k = len(es.ask())
+    assert es.missing.tolist() == list(range(k))
+    es.tell(None, [1.0], ids=[1])
+    assert es.missing.tolist() == [0, *range(2, k)]
+    es.tell(np.zeros((1, es.dim)), [1.0], ids=[-1])
+    assert len(es.missing) == k - 1
+    es.tell(None, np.ones(k - 1), ids=es.missing)
+    assert len(es.missing) == 0
+
+
+@every
 def test_arguments_are_left_alone(make):
     es = make()
     x = es.ask()
