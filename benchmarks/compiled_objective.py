@@ -2,10 +2,10 @@
 
     python benchmarks/compiled_objective.py [--runs 15] [--dim 10] [--method bipop-cma]
 
-Microseconds per evaluation of `minimize` from start to end (restarts, recording and all), less what the objective itself
-takes, which is timed in turns with the runs, in compiled code; medians [min - max] over runs with the seeds 1, 2, ...,
-each until f <= 1e-8 or 2e5 evaluations, after one run that is not counted. "Python" is the same function called from
-Python, its calls counted in. Then the time of as many runs one after the other, over that of runs in two threads.
+Microseconds per evaluation of `minimize` from start to end (restarts, recording and all), less what the objective
+itself takes, which is timed in turns with the runs, in compiled code; medians [min - max] over runs with the seeds 1,
+2, ..., each until f <= 1e-8 or 2e5 evaluations, after one run that is not counted. "Python" is the same function called
+from Python, its calls counted in. Then the time of as many runs one after the other, over that of runs in two threads.
 """
 
 from __future__ import annotations
@@ -56,7 +56,10 @@ def main() -> None:
         python.append(slow / result.nfev - alone)
         objective.append(alone)
         nfev.append(result.nfev)
-    print(f"{options.method} on the {options.dim}-D Rastrigin function, {options.runs} runs, median {np.median(nfev):g}", end="")
+    print(
+        f"{options.method} on the {options.dim}-D Rastrigin function, {options.runs} runs, median {np.median(nfev):g}",
+        end="",
+    )
     print(" evaluations; microseconds per evaluation")
     for name, times in (("internal", internal), ("Python", python), ("objective", objective)):
         us = np.array(times) * 1e6

@@ -147,11 +147,11 @@ def main() -> None:
                 "cmaes": singles(CMA(mean=x0, sigma=2.0, seed=repeat)),
                 "modcma": stepped(x0, 2.0),
             }
-            iterations = 60 if n <= 40 else gap * max(1, 40 // gap)
+            iterations = 100 if n <= 40 else gap * max(1, 40 // gap)
             row = []
             for name, block in peers.items():
                 slow = name == "cmaes" and n >= 40  # ten milliseconds per evaluation
-                block(gap if not slow else 2)
+                block(max(gap, 30) if not slow else 2)
                 row.append(block(iterations if not slow else 2))
             row.append(floor(ours, gap) if n >= 100 and isinstance(ours, lmcma.CMAES) else np.nan)
             times.append(row)

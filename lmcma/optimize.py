@@ -10,6 +10,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from lmcma import driver
+from lmcma.arguments import as_point, as_real
 from lmcma.errors import ArgumentError, ArgumentTypeError, near_miss
 from lmcma.evaluate import Workers, evaluator
 from lmcma.random import Seed
@@ -18,7 +19,6 @@ from lmcma.record.checkpoint import PathLike
 from lmcma.registry import make, resolve
 from lmcma.restarts import SCHEMES, Restarts, Scheme
 from lmcma.result import Result
-from lmcma.strategies.base import as_point, as_real
 from lmcma.strategies.protocol import Strategy
 from lmcma.termination import StopOption
 from lmcma.transforms import make_mapped

@@ -29,21 +29,26 @@ EDITED = -2
 
 @kernel
 def take_whole(
-    x: FloatArray, kept: FloatArray, stride: int, told: FloatArray, f: FloatArray, best_f: float
+    x: FloatArray, kept: FloatArray, stride: int, f: FloatArray, best_f: float
 ) -> tuple[int, int, float]:
-    """Enter the values `told` of a whole batch: how many are NaN, the row of a new best or -1, and the best value.
+    """How many values `f` of a whole batch are NaN, the row of a new best or -1, and the best value.
 
-    x : (k, n), or (0, n) for "as asked"; kept : (k, ceil(n / stride)), every `stride`-th column; told, f : (k,).
-    Where `x` was edited nothing is entered, and the row is `EDITED`.
+    x : (k, n), or (0, n) for "as asked"; kept : (k, ceil(n / stride)), every `stride`-th column; f : (k,).  The row is
+    `EDITED` where `x` is not as kept.
     """
     for row in range(x.shape[0]):
         for j in range(kept.shape[1]):
             if x[row, j * stride] != kept[row, j]:
                 return 0, EDITED, best_f
+    return find_best(f, best_f)
+
+
+@kernel
+def find_best(f: FloatArray, best_f: float) -> tuple[int, int, float]:
+    """How many of the values are NaN, the row of one better than `best_f` or -1, and the best value."""
     n_nan, best = 0, -1
-    for row in range(len(told)):
-        v = told[row]
-        f[row] = v
+    for row in range(len(f)):
+        v = f[row]
         if v != v:
             n_nan += 1
         elif v < best_f or best_f != best_f:

@@ -12,6 +12,7 @@ import math
 import numpy as np
 
 from lmcma.kernels import selection, stopping
+from lmcma.kernels.batch import EDITED, find_best
 from lmcma.kernels.compile import kernel
 from lmcma.kernels.eigen import eigh
 from lmcma.kernels.linalg import eigh_workspace, gemm, syrk
@@ -117,6 +118,38 @@ def sample(state: FloatArray, table: IntArray, x: FloatArray) -> None:
     for k in range(x.shape[0]):
         for j in range(n):
             x[k, j] = mean[j] + sigma * y[k, j]
+
+
+@kernel
+def tell(
+    state: FloatArray,
+    table: IntArray,
+    x: FloatArray,
+    f: FloatArray,
+    own: BoolArray,
+    long: FloatArray,
+    best_x: FloatArray,
+    best_f: float,
+) -> tuple[int, int, float]:
+    """A whole batch at once: compare, find the best, update.
+
+    x : (popsize, n), or (0, n) for "as asked"; best_x : (n,), follows `best_f`; the others see `update`.  Returns what
+    `batch.take_whole` does.
+    """
+    at = table[:_COUNT]
+    n = at[MEAN + 1] - at[MEAN]
+    mean, sigma = field(state, at, MEAN), state[at[SCALARS] + SIGMA]
+    y = field(state, at, Y).reshape((len(f), n))
+    for row in range(x.shape[0]):
+        for j in range(n):
+            if x[row, j] != mean[j] + sigma * y[row, j]:  # as `sample` computes it
+                return 0, EDITED, best_f
+    n_nan, best, best_f = find_best(f, best_f)
+    if best >= 0:
+        for j in range(n):
+            best_x[j] = mean[j] + sigma * y[best, j]
+    update(state, table, f, own, long)
+    return n_nan, best, best_f
 
 
 @kernel

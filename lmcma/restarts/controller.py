@@ -12,19 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lmcma import random, registry
+from lmcma.arguments import as_box, as_count, as_limits, as_point, as_positive, as_values
 from lmcma.errors import ArgumentError, ProtocolError, RestartWarning, ShapeError, StateError, near_miss
 from lmcma.restarts.schemes import SCHEMES, Kind, Plan, Scheme, Tally, book, next_run
 from lmcma.result import Result, outcome
-from lmcma.strategies.base import (
-    FORMAT,
-    NO_LIMIT,
-    as_box,
-    as_count,
-    as_limits,
-    as_point,
-    as_positive,
-    as_values,
-)
+from lmcma.strategies.base import FORMAT, NO_LIMIT
 from lmcma.strategies.protocol import Strategy
 from lmcma.termination import PROFILES, Stop, StopOption, StopReason, StopRules, first_of, stop_rules
 from lmcma.typing import FloatArray, IntArray, State

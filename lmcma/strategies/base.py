@@ -16,9 +16,19 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lmcma import random
+from lmcma.arguments import (
+    as_batch,
+    as_count,
+    as_limits,
+    as_point,
+    as_points,
+    as_positive,
+    as_real,
+    as_values,
+    check_finite,
+)
 from lmcma.errors import (
     ArgumentError,
-    ArgumentTypeError,
     MemoryLimitError,
     ProtocolError,
     ShapeError,
@@ -31,6 +41,7 @@ from lmcma.typing import BoolArray, FloatArray, IntArray, State
 
 FORMAT = 1
 NO_LIMIT = {"ftarget": -math.inf, "maxfev": math.inf, "maxiter": math.inf}
+_FLOAT64 = np.dtype(np.float64)
 _PROBED_COLUMNS = 10_000  # a told batch is compared with the asked one in at most so many columns
 
 
@@ -117,6 +128,7 @@ class PopulationStrategy(ABC):
         self._received = np.zeros(self._popsize, dtype=np.bool_)
         self._own = np.ones(self._popsize, dtype=np.bool_)  # row as asked, not edited by the caller
         self._stride = probe_stride(n)
+        self._nothing = np.empty((0, n))
         self._probe = np.empty((0, 0))  # what `ask` returned, to notice edited rows
         self._injected = np.empty((0, self._n))  # its first rows, where the caller has injected points
         self._waiting = np.empty((0, self._n))  # injected points for later batches
@@ -288,7 +300,7 @@ class PopulationStrategy(ABC):
         ProtocolError
             The run broke down (`stop` says ``"numeric"`` or ``"eigen_failure"``): there is nothing to sample from.
         """
-        rows = self.popsize
+        rows = self._asked or self.popsize
         x = np.empty((rows, self._n)) if out is None else self._view_of(out, rows)
         if not self._asked:
             if self._rules_hold() and (broken := self._broken()) is not None:
@@ -408,7 +420,7 @@ class PopulationStrategy(ABC):
             "best_f": self._best_f,
             "rng": random.generator_state(self._rng),
             "asked": self._asked,
-            "f": self._f.copy(),
+            "f": np.where(self._received, self._f, 0.0),
             "received": self._received.copy(),
             "own": self._own.copy(),
             "injected": self._injected.copy(),
@@ -461,28 +473,41 @@ class PopulationStrategy(ABC):
             or self._foreign
             or len(self._injected)
             or type(f) is not np.ndarray
-            or f.dtype != np.float64
+            or f.dtype is not _FLOAT64
             or f.shape != (rows,)
             or not f.flags.c_contiguous
         ):
             return False
-        if x is not None and (
-            type(x) is not np.ndarray or x.dtype != np.float64 or x.shape != (rows, self._n) or not x.flags.c_contiguous
+        if x is None:
+            x = self._nothing
+        elif (
+            type(x) is not np.ndarray
+            or x.dtype is not _FLOAT64
+            or x.shape != (rows, self._n)
+            or not x.flags.c_contiguous
         ):
             return False
-        points = self._probe[:0] if x is None else x
-        n_nan, best, best_f = take_whole(points, self._probe, self._stride, f, self._f, self._best_f)
+        n_nan, best, self._best_f = self._learn_whole(x, f)
         if best == EDITED:
             return False
         self._nfev += rows
         self._nfail += n_nan
-        if best >= 0:
-            self._best_f = best_f
-            self._best_x = self._row(best) if x is None else x[best].copy()
         self._asked = self._missing = 0
         self._nit += 1
-        self._update(self._f, self._own, None, None)
         return True
+
+    def _learn_whole(self, x: FloatArray, f: FloatArray) -> tuple[int, int, float]:
+        """Compare rows `x`, if there are any, with those asked; then the best, which goes to `_best_x`, and the update.
+
+        How many values are NaN, the row of a new best or -1, the best value; `EDITED` for the row, and nothing else
+        done, where the rows are not as asked.
+        """
+        n_nan, best, best_f = take_whole(x, self._probe, self._stride, f, self._best_f)
+        if best != EDITED:
+            if best >= 0:
+                self._best_x = x[best].copy() if len(x) else self._row(best)
+            self._update(f, self._own, None, None)
+        return n_nan, best, best_f
 
     def _take_in_order(self, points: FloatArray | None, values: FloatArray) -> None:
         k = len(values)
@@ -500,7 +525,7 @@ class PopulationStrategy(ABC):
         if points is not None and not unchanged_rows(points, self._probe, self._stride, self._own):
             edited = np.flatnonzero(~self._own[:k]).tolist()
             try:
-                _check_finite(points, edited)
+                check_finite(points, edited)
             except ArgumentError:
                 self._own[:] = True
                 raise
@@ -528,7 +553,7 @@ class PopulationStrategy(ABC):
             )
         replaced = np.full(len(rows), -1)  # the row that a point of the caller's own stands for
         if points is not None and not own.all():
-            _check_finite(points, np.flatnonzero(~own).tolist())
+            check_finite(points, np.flatnonzero(~own).tolist())
             if len(rows) == self._asked and np.count_nonzero(~own) == self._missing - len(mine):
                 self._received[mine] = True
                 replaced[~own] = np.flatnonzero(~self._received[: self._asked])
@@ -667,149 +692,3 @@ class PopulationStrategy(ABC):
             (np.array(p, dtype=np.float64), float(v), int(r))
             for p, v, r in zip(state["foreign_x"], state["foreign_f"], state["foreign_row"], strict=True)
         ]
-
-
-# -------------------------------------------------------------------- arguments, checked once, at the door
-
-
-def as_point(name: str, x: ArrayLike) -> FloatArray:
-    """`x` as a new (n,) array of finite numbers, n >= 1."""
-    try:
-        if np.iscomplexobj(x):
-            raise TypeError
-        point = np.array(x, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ArgumentTypeError(f"`{name}` must be a sequence of numbers; got {x!r:.80}.") from None
-    if point.ndim != 1 or not len(point):
-        raise ShapeError(
-            f"`{name}` must have shape (n,), n >= 1; got shape {point.shape}. numpy.ravel({name}) flattens an array."
-        )
-    bad = np.flatnonzero(~np.isfinite(point))
-    if len(bad):
-        raise ArgumentError(
-            f"`{name}` must be finite; got {point[bad[0]]} at index {bad[0]}. "
-            "Start from a point where f can be evaluated."
-        )
-    return point
-
-
-def as_points(name: str, x: ArrayLike, n: int) -> FloatArray:
-    """`x`, (n,) or (k, n), as a new (k, n) array of finite numbers; nothing is no point."""
-    try:
-        if np.iscomplexobj(x):
-            raise TypeError
-        points = np.array(x, dtype=np.float64, ndmin=2)
-    except (TypeError, ValueError):
-        raise ArgumentTypeError(f"`{name}` must be an array of numbers, ({n},) or (k, {n}); got {x!r:.80}.") from None
-    if not points.size:
-        return np.empty((0, n))
-    if points.ndim != 2 or points.shape[1] != n:
-        raise ShapeError(f"`{name}` must have shape ({n},) or (k, {n}), one point a row; got {np.shape(x)}.")
-    bad = np.flatnonzero(~np.isfinite(points).all(axis=1))
-    if len(bad):
-        raise ArgumentError(f"`{name}` must be finite; row {bad[0]} is not. Leave out what cannot be evaluated.")
-    return points
-
-
-def as_batch(x: ArrayLike, k: int, n: int) -> FloatArray:
-    """`x` as a (k, n) array; not copied where it is one."""
-    try:
-        points = np.ascontiguousarray(x, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ArgumentTypeError(f"`x` must be an array of numbers of shape ({k}, {n}); got {x!r:.80}.") from None
-    if points.shape != (k, n):
-        raise ShapeError(
-            f"`x` must have shape ({k}, {n}), one row per value of `f`; got {points.shape}. "
-            "Pass the array that `ask` returned, or the rows that `ids` names."
-        )
-    return points
-
-
-def _check_finite(points: FloatArray, rows: list[int]) -> None:
-    """Points of the caller's own must be points."""
-    for row in rows:
-        if not np.isfinite(points[row]).all():
-            raise ArgumentError(
-                f"`x` must be finite in rows of your own; row {row} is not. Tell the row as asked, with f = nan."
-            )
-
-
-def as_box(name: str, box: Any, n: int) -> tuple[FloatArray, FloatArray]:
-    """`box` as two (n,) arrays of finite numbers, low < high."""
-    try:
-        low, high = (np.broadcast_to(np.asarray(v, dtype=np.float64), (n,)).copy() for v in box)
-    except (TypeError, ValueError):
-        raise ShapeError(
-            f"`{name}` must be (low, high), two numbers or arrays of shape ({n},); got {box!r:.80}."
-        ) from None
-    if not (np.isfinite(low) & np.isfinite(high) & (low < high)).all():
-        raise ArgumentError(f"`{name}` must be finite with low < high in every coordinate; got {box!r:.80}.")
-    return low, high
-
-
-def as_real(name: str, value: Any) -> float:
-    """`value` as a number that is not NaN."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if number != number or isinstance(value, str):
-        raise ArgumentTypeError(f"`{name}` must be a number; got {value!r:.80}.")
-    return number
-
-
-def as_positive(name: str, value: Any) -> float:
-    """`value` as a finite number > 0."""
-    number = as_real(name, value)
-    if not 0 < number < math.inf:
-        raise ArgumentError(
-            f"`{name}` must be > 0 and finite; got {value!r}. "
-            "About 0.2 to 0.3 of the range where the optimum is expected is a good choice for sigma0."
-            if name == "sigma0"
-            else f"`{name}` must be > 0 and finite; got {value!r}."
-        )
-    return number
-
-
-def as_count(name: str, value: Any, least: int) -> int:
-    """`value` as an integer of at least `least`; 1e5 counts as one."""
-    try:
-        number = float(value)
-        ok = number == int(number) and not isinstance(value, (str, bool))
-    except (TypeError, ValueError, OverflowError):
-        ok = False
-    if not ok:
-        raise ArgumentTypeError(f"`{name}` must be an integer >= {least}; got {value!r:.80}.")
-    if number < least:
-        raise ArgumentError(f"`{name}` must be >= {least}; got {value!r}.")
-    return int(number)
-
-
-def as_limits(ftarget: Any, maxfev: Any, maxiter: Any) -> tuple[float, float, float]:
-    """The limits of a run as numbers, infinite where there is none."""
-    return (
-        -math.inf if ftarget is None else as_real("ftarget", ftarget),
-        math.inf if maxfev is None else as_count("maxfev", maxfev, 1),
-        math.inf if maxiter is None else as_count("maxiter", maxiter, 1),
-    )
-
-
-def as_values(f: ArrayLike) -> FloatArray:
-    """`f` as a new (k,) array of float64."""
-    try:
-        values = np.asarray(f)
-        if values.dtype.kind not in "fiub":
-            values = np.asarray([float(v) for v in values.tolist() if not _is_text(v)], dtype=np.float64)
-            if values.shape != np.shape(f):
-                raise TypeError
-    except (TypeError, ValueError):
-        raise ArgumentTypeError(
-            f"`f` must be numbers, one per row of `x`; got {f!r:.80}. Tell numpy.nan for a failed evaluation."
-        ) from None
-    if values.ndim != 1:
-        raise ShapeError(f"`f` must have shape (k,), one value per row of `x`; got {values.shape}.")
-    return values.astype(np.float64)
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, (str, bytes, complex))

@@ -19,12 +19,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lmcma import random
+from lmcma.arguments import as_count
 from lmcma.errors import ArgumentError, ShapeError
 from lmcma.kernels import covariance as kernels
 from lmcma.kernels import stopping
 from lmcma.kernels.blas_threads import OneBlasThread
 from lmcma.result import Result
-from lmcma.strategies.base import PopulationStrategy, as_count, default_popsize
+from lmcma.strategies.base import PopulationStrategy, default_popsize
 from lmcma.strategies.foreign import admit, clipping, steps
 from lmcma.termination import PROFILES, Stop, StopOption, StopRules, stop_rules
 from lmcma.typing import BoolArray, FloatArray, State
@@ -376,12 +377,18 @@ class CMAES(PopulationStrategy):
 
     def _learn(self, f: FloatArray, own: BoolArray) -> None:
         """Update from the population in the state."""
+        self._tell(self._nothing, f, own)
+
+    def _learn_whole(self, x: FloatArray, f: FloatArray) -> tuple[int, int, float]:
+        return self._tell(x, f, self._own)
+
+    def _tell(self, x: FloatArray, f: FloatArray, own: BoolArray) -> tuple[int, int, float]:
         self._make_room()
+        told = (self._s, self._table, x, f, own, self._long, self._best_x, self._best_f)
         if self._blas is None:
-            kernels.update(self._s, self._table, f, own, self._long)
-        else:
-            with self._blas:
-                kernels.update(self._s, self._table, f, own, self._long)
+            return kernels.tell(*told)
+        with self._blas:
+            return kernels.tell(*told)
 
     def advance(self, fun: Any, most: int) -> FloatArray | None:
         """At most so many iterations in compiled code, as `ask` and `tell` would do them, to the bit.

@@ -20,13 +20,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lmcma import random
+from lmcma.arguments import as_count
 from lmcma.errors import ArgumentError
 from lmcma.kernels import limited_memory as kernels
 from lmcma.kernels import selection, stopping
 from lmcma.kernels.blas_threads import OneBlasThread
 from lmcma.kernels.ranking import rank
 from lmcma.kernels.selection import select
-from lmcma.strategies.base import PopulationStrategy, as_count, default_popsize
+from lmcma.strategies.base import PopulationStrategy, default_popsize
 from lmcma.strategies.foreign import clipping, steps
 from lmcma.strategies.stop_state import StopState
 from lmcma.termination import PROFILES, Stop, StopOption, StopRules, stop_rules

@@ -20,10 +20,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lmcma import random
+from lmcma.arguments import as_point
 from lmcma.kernels import covariance as kernels
 from lmcma.kernels import self_adaptation, stopping
 from lmcma.kernels.selection import path_goes_on
-from lmcma.strategies.base import as_point, default_popsize
+from lmcma.strategies.base import PopulationStrategy, default_popsize
 from lmcma.strategies.cma import CMAES, _check_choice
 from lmcma.termination import StopOption, StopRules
 from lmcma.typing import BoolArray, FloatArray, State
@@ -173,6 +174,8 @@ class SelfCMAES(CMAES):
 
     def advance(self, fun: object, most: int) -> None:
         """Nothing: rates are adapted between iterations, outside of compiled code."""
+
+    _learn_whole = PopulationStrategy._learn_whole  # which calls `_learn`
 
     def _learn(self, f: FloatArray, own: BoolArray) -> None:
         t = int(self._count[stopping.T])

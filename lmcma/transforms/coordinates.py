@@ -9,9 +9,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lmcma.arguments import as_point
 from lmcma.errors import ArgumentError, ShapeError
 from lmcma.kernels import bounds as kernels
-from lmcma.strategies.base import as_point
 from lmcma.typing import FloatArray
 
 

@@ -409,18 +409,18 @@ def test_an_interrupted_strategy_is_not_kept(file, monkeypatch):
     monkeypatch.setattr(Checkpoint, "_interval", 0.0)
     monkeypatch.setattr(Checkpoint, "_share", 0.0)
     plain = run(None)
-    update = lmcma.CMAES._learn
+    update = lmcma.CMAES._tell
 
     def interrupted(self, *arguments):
-        if self.nit == 9:
+        if self.nit == 8:
             self.mean[:] = np.nan
             raise KeyboardInterrupt
-        update(self, *arguments)
+        return update(self, *arguments)
 
-    monkeypatch.setattr(lmcma.CMAES, "_learn", interrupted)
+    monkeypatch.setattr(lmcma.CMAES, "_tell", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(file)
-    monkeypatch.setattr(lmcma.CMAES, "_learn", update)
+    monkeypatch.setattr(lmcma.CMAES, "_tell", update)
     assert lmcma.load(file).nit == 8
     assert_same_run(plain, run(file, resume=True))
 

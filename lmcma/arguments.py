@@ -1,0 +1,155 @@
+"""Arguments, checked once, at the door: what was given in its proper form, or an error that says what is wrong."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from lmcma.errors import ArgumentError, ArgumentTypeError, ShapeError
+from lmcma.typing import FloatArray
+
+
+def as_point(name: str, x: ArrayLike) -> FloatArray:
+    """`x` as a new (n,) array of finite numbers, n >= 1."""
+    try:
+        if np.iscomplexobj(x):
+            raise TypeError
+        point = np.array(x, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ArgumentTypeError(f"`{name}` must be a sequence of numbers; got {x!r:.80}.") from None
+    if point.ndim != 1 or not len(point):
+        raise ShapeError(
+            f"`{name}` must have shape (n,), n >= 1; got shape {point.shape}. numpy.ravel({name}) flattens an array."
+        )
+    bad = np.flatnonzero(~np.isfinite(point))
+    if len(bad):
+        raise ArgumentError(
+            f"`{name}` must be finite; got {point[bad[0]]} at index {bad[0]}. "
+            "Start from a point where f can be evaluated."
+        )
+    return point
+
+
+def as_points(name: str, x: ArrayLike, n: int) -> FloatArray:
+    """`x`, (n,) or (k, n), as a new (k, n) array of finite numbers; nothing is no point."""
+    try:
+        if np.iscomplexobj(x):
+            raise TypeError
+        points = np.array(x, dtype=np.float64, ndmin=2)
+    except (TypeError, ValueError):
+        raise ArgumentTypeError(f"`{name}` must be an array of numbers, ({n},) or (k, {n}); got {x!r:.80}.") from None
+    if not points.size:
+        return np.empty((0, n))
+    if points.ndim != 2 or points.shape[1] != n:
+        raise ShapeError(f"`{name}` must have shape ({n},) or (k, {n}), one point a row; got {np.shape(x)}.")
+    bad = np.flatnonzero(~np.isfinite(points).all(axis=1))
+    if len(bad):
+        raise ArgumentError(f"`{name}` must be finite; row {bad[0]} is not. Leave out what cannot be evaluated.")
+    return points
+
+
+def as_batch(x: ArrayLike, k: int, n: int) -> FloatArray:
+    """`x` as a (k, n) array; not copied where it is one."""
+    try:
+        points = np.ascontiguousarray(x, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ArgumentTypeError(f"`x` must be an array of numbers of shape ({k}, {n}); got {x!r:.80}.") from None
+    if points.shape != (k, n):
+        raise ShapeError(
+            f"`x` must have shape ({k}, {n}), one row per value of `f`; got {points.shape}. "
+            "Pass the array that `ask` returned, or the rows that `ids` names."
+        )
+    return points
+
+
+def check_finite(points: FloatArray, rows: list[int]) -> None:
+    """Points of the caller's own must be points."""
+    for row in rows:
+        if not np.isfinite(points[row]).all():
+            raise ArgumentError(
+                f"`x` must be finite in rows of your own; row {row} is not. Tell the row as asked, with f = nan."
+            )
+
+
+def as_box(name: str, box: Any, n: int) -> tuple[FloatArray, FloatArray]:
+    """`box` as two (n,) arrays of finite numbers, low < high."""
+    try:
+        low, high = (np.broadcast_to(np.asarray(v, dtype=np.float64), (n,)).copy() for v in box)
+    except (TypeError, ValueError):
+        raise ShapeError(
+            f"`{name}` must be (low, high), two numbers or arrays of shape ({n},); got {box!r:.80}."
+        ) from None
+    if not (np.isfinite(low) & np.isfinite(high) & (low < high)).all():
+        raise ArgumentError(f"`{name}` must be finite with low < high in every coordinate; got {box!r:.80}.")
+    return low, high
+
+
+def as_real(name: str, value: Any) -> float:
+    """`value` as a number that is not NaN."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if number != number or isinstance(value, str):
+        raise ArgumentTypeError(f"`{name}` must be a number; got {value!r:.80}.")
+    return number
+
+
+def as_positive(name: str, value: Any) -> float:
+    """`value` as a finite number > 0."""
+    number = as_real(name, value)
+    if not 0 < number < math.inf:
+        raise ArgumentError(
+            f"`{name}` must be > 0 and finite; got {value!r}. "
+            "About 0.2 to 0.3 of the range where the optimum is expected is a good choice for sigma0."
+            if name == "sigma0"
+            else f"`{name}` must be > 0 and finite; got {value!r}."
+        )
+    return number
+
+
+def as_count(name: str, value: Any, least: int) -> int:
+    """`value` as an integer of at least `least`; 1e5 counts as one."""
+    try:
+        number = float(value)
+        ok = number == int(number) and not isinstance(value, (str, bool))
+    except (TypeError, ValueError, OverflowError):
+        ok = False
+    if not ok:
+        raise ArgumentTypeError(f"`{name}` must be an integer >= {least}; got {value!r:.80}.")
+    if number < least:
+        raise ArgumentError(f"`{name}` must be >= {least}; got {value!r}.")
+    return int(number)
+
+
+def as_limits(ftarget: Any, maxfev: Any, maxiter: Any) -> tuple[float, float, float]:
+    """The limits of a run as numbers, infinite where there is none."""
+    return (
+        -math.inf if ftarget is None else as_real("ftarget", ftarget),
+        math.inf if maxfev is None else as_count("maxfev", maxfev, 1),
+        math.inf if maxiter is None else as_count("maxiter", maxiter, 1),
+    )
+
+
+def as_values(f: ArrayLike) -> FloatArray:
+    """`f` as a new (k,) array of float64."""
+    try:
+        values = np.asarray(f)
+        if values.dtype.kind not in "fiub":
+            values = np.asarray([float(v) for v in values.tolist() if not _is_text(v)], dtype=np.float64)
+            if values.shape != np.shape(f):
+                raise TypeError
+    except (TypeError, ValueError):
+        raise ArgumentTypeError(
+            f"`f` must be numbers, one per row of `x`; got {f!r:.80}. Tell numpy.nan for a failed evaluation."
+        ) from None
+    if values.ndim != 1:
+        raise ShapeError(f"`f` must have shape (k,), one value per row of `x`; got {values.shape}.")
+    return values.astype(np.float64)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, (str, bytes, complex))
