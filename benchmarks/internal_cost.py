@@ -1,6 +1,6 @@
 """Internal cost of CMA-ES: microseconds of ask + tell (+ stop) per evaluation, the objective excluded.
 
-    python -m pip install cma cmaes modcma
+    python -m pip install -e ".[bench]"
     python benchmarks/internal_cost.py [--dims 2,5,10,20,40,100,200,500] [--repeats 9] [--method cma]
 
 Default population sizes, one thread, active CMA-ES on the ellipsoid. lmcma and its peers run in turn in one process

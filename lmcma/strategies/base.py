@@ -129,7 +129,7 @@ class PopulationStrategy(ABC):
         self._own = np.ones(self._popsize, dtype=np.bool_)  # row as asked, not edited by the caller
         self._stride = probe_stride(n)
         self._nothing = np.empty((0, n))
-        self._probe = np.empty((0, 0))  # what `ask` returned, to notice edited rows
+        self._probe = np.empty((0, 0))  # what `ask` returned, see `_remember`
         self._injected = np.empty((0, self._n))  # its first rows, where the caller has injected points
         self._waiting = np.empty((0, self._n))  # injected points for later batches
         self._foreign: list[
@@ -502,7 +502,7 @@ class PopulationStrategy(ABC):
         How many values are NaN, the row of a new best or -1, the best value; `EDITED` for the row, and nothing else
         done, where the rows are not as asked.
         """
-        n_nan, best, best_f = take_whole(x, self._probe, self._stride, f, self._best_f)
+        n_nan, best, best_f = take_whole(x, self._remembered(), self._stride, f, self._best_f)
         if best != EDITED:
             if best >= 0:
                 self._best_x = x[best].copy() if len(x) else self._row(best)
@@ -522,7 +522,7 @@ class PopulationStrategy(ABC):
                 f"`ids`; missing are the rows {np.flatnonzero(~self._received[: self._asked]).tolist()}."
             )
         edited: list[int] = []
-        if points is not None and not unchanged_rows(points, self._probe, self._stride, self._own):
+        if points is not None and not unchanged_rows(points, self._remembered(), self._stride, self._own):
             edited = np.flatnonzero(~self._own[:k]).tolist()
             try:
                 check_finite(points, edited)
@@ -606,7 +606,15 @@ class PopulationStrategy(ABC):
         self._write(out)
         if len(self._injected):
             out[: len(self._injected)] = self._injected
+        self._remember(out)
+
+    def _remember(self, out: FloatArray) -> None:
+        """Keep what `_remembered` needs of the batch that goes out."""
         self._probe = (out if self._stride == 1 else out[:, :: self._stride]).copy()
+
+    def _remembered(self) -> FloatArray:
+        """The batch that is out, every `_stride`-th column, to notice edited rows."""
+        return self._probe
 
     def _asked_row(self, row: int) -> FloatArray:
         """One row of the batch that is out, (n,), new."""

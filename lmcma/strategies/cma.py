@@ -364,6 +364,15 @@ class CMAES(PopulationStrategy):
             with self._blas:
                 kernels.sample(self._s, self._table, out)
 
+    def _remember(self, out: FloatArray) -> None:
+        """Nothing: the batch can be made again."""
+
+    def _remembered(self) -> FloatArray:
+        x = np.empty((self._asked, self._n))
+        self._write(x)
+        x[: len(self._injected)] = self._injected
+        return np.ascontiguousarray(x[:, :: self._stride])
+
     def _row(self, row: int) -> FloatArray:
         x: FloatArray = self.mean + self.sigma * self._y[row]
         return x

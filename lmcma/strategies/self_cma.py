@@ -176,6 +176,7 @@ class SelfCMAES(CMAES):
         """Nothing: rates are adapted between iterations, outside of compiled code."""
 
     _learn_whole = PopulationStrategy._learn_whole  # which calls `_learn`
+    _remember, _remembered = PopulationStrategy._remember, PopulationStrategy._remembered
 
     def _learn(self, f: FloatArray, own: BoolArray) -> None:
         t = int(self._count[stopping.T])
