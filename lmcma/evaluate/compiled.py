@@ -50,7 +50,7 @@ class Compiled(Evaluator):
     def __call__(self, x: FloatArray) -> FloatArray:
         """Values of the rows of `x`, (k,)."""
         f = np.empty(len(x))
-        done = self._evaluate(self.objective, x, f)
+        done = self._evaluate(self.objective, x, f, np.zeros(1, dtype=np.bool_))
         if done == len(x):
             self._calls += done
             return f

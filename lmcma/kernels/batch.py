@@ -28,9 +28,7 @@ EDITED = -2
 
 
 @kernel
-def take_whole(
-    x: FloatArray, kept: FloatArray, stride: int, f: FloatArray, best_f: float
-) -> tuple[int, int, float]:
+def take_whole(x: FloatArray, kept: FloatArray, stride: int, f: FloatArray, best_f: float) -> tuple[int, int, float]:
     """How many values `f` of a whole batch are NaN, the row of a new best or -1, and the best value.
 
     x : (k, n), or (0, n) for "as asked"; kept : (k, ceil(n / stride)), every `stride`-th column; f : (k,).  The row is

@@ -45,10 +45,13 @@ def as_objective(fun: Callable[[FloatArray], Any]) -> Any:
     return numba.cfunc(_SIGNATURE)(objective)
 
 
-@kernel(types.int64(OBJECTIVE, _MATRIX, _VECTOR))
-def evaluate(fun: Any, x: FloatArray, f: FloatArray) -> int:
-    """Values of the rows of `x`, (k, n), into `f`, (k,); how many there are before the first that raised."""
-    raised = np.zeros(1, dtype=np.bool_)
+@kernel(types.int64(OBJECTIVE, _MATRIX, _VECTOR, types.boolean[::1]))
+def evaluate(fun: Any, x: FloatArray, f: FloatArray, raised: BoolArray) -> int:
+    """Values of the rows of `x`, (k, n), into `f`, (k,); how many there are before the first that raised.
+
+    raised : (1,), scratch.
+    """
+    raised[0] = False
     for row in range(len(x)):
         f[row] = fun(x[row], raised)
         if raised[0]:
@@ -73,6 +76,7 @@ def advance_covariance(
     """
     # fmt: on
     n_nan = 0
+    raised = np.zeros(1, dtype=np.bool_)
     count = table[covariance._COUNT : covariance._ORDER]
     z = state[table[covariance.Z] : table[covariance.Z + 1]]
     for done in range(most):
@@ -81,7 +85,7 @@ def advance_covariance(
         for i in range(len(z)):
             z[i] = rng.standard_normal()
         covariance.sample(state, table, x)
-        if evaluate(fun, x, f) < len(x):
+        if evaluate(fun, x, f, raised) < len(x):
             return -1 - done, best_f, n_nan
         for row in range(len(x)):
             if f[row] != f[row]:

@@ -156,7 +156,7 @@ def tell(
 def update(state: FloatArray, table: IntArray, f: FloatArray, own: BoolArray, long: FloatArray) -> int:
     """One update of CMA-ES from the values `f` of the population in the state (Hansen 2023, Algorithm 1).
 
-    state, table : see `layout`; f, own : (popsize,); long : (2, capacity), see `stopping.value_rules`.  Returns the
+    state, table : see `layout`; f, own : (popsize,); long : (3, capacity), see `stopping.value_rules`.  Returns the
     mask of stopping rules that hold.
     """
     at, count = table[:_COUNT], table[_COUNT:_ORDER]
@@ -221,7 +221,7 @@ def update(state: FloatArray, table: IntArray, f: FloatArray, own: BoolArray, lo
     # covariance matrix
     stall = c_1 * (1 - h) * c_c * (2 - c_c)  # variance that p_c misses while it is stalled
     if count[ACTIVE] == ACTIVE_2010 and not diagonal_only:
-        c_minus = _active_2010(state, at, ranking, own, mu, count_finite(f))
+        c_minus = _active_2010(state, at, ranking, own, mu, count_finite(f), order[popsize:])
         decay = 1 - c_1 - c_mu + 0.5 * c_minus + stall
         rate_mu = c_mu + 0.5 * c_minus
     else:
@@ -348,11 +348,14 @@ def _add_rows(state: FloatArray, at: IntArray, ints: IntArray, decay: float, c_1
 
 
 @kernel
-def _active_2010(state: FloatArray, at: IntArray, ranking: IntArray, own: BoolArray, mu: int, n_finite: int) -> float:
+def _active_2010(
+    state: FloatArray, at: IntArray, ranking: IntArray, own: BoolArray, mu: int, n_finite: int, scratch: IntArray
+) -> float:
     """Weights of the negative update of IPOP-aCMA-ES (Hansen & Ros 2010); its rate c_minus, 0 where there is none.
 
     Enters into `omega` the weights of the mu worst candidates, relative to c_mu + c_minus/2: lengths in the
     isotropic frame are reversed within the set (a factor on the weight does that), the worst candidate weighs most.
+    scratch : (>= 2 mu,).
     """
     n = at[MEAN + 1] - at[MEAN]
     popsize = at[WEIGHTS + 1] - at[WEIGHTS]
@@ -367,13 +370,12 @@ def _active_2010(state: FloatArray, at: IntArray, ranking: IntArray, own: BoolAr
         norm2[r] = 0.0
         for j in range(n):
             norm2[r] += z[k, j] * z[k, j]
-    by_length = np.empty(mu, dtype=np.int64)
-    rank(norm2[:mu], by_length, np.empty(mu, dtype=np.int64))
+    by_length = scratch[:mu]
+    rank(norm2[:mu], by_length, scratch[mu:])
     shared, n_bad = 0.0, popsize - n_finite  # candidates without a number share the mean of their weights
     for r in range(min(n_bad, mu)):
         shared += weights[r] / min(n_bad, mu)
-    target = np.empty(mu)
-    w = np.empty(mu)
+    target, w = field(state, at, ROWS)[:mu], field(state, at, ROWS)[mu : 2 * mu]
     trace = 0.0
     for i in range(mu):
         r = by_length[i]

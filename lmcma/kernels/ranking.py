@@ -55,12 +55,41 @@ def rank(f: FloatArray, order: IntArray, work: IntArray) -> None:
 
 
 @kernel
+def _select(values: FloatArray, k: int) -> float:
+    """The k-th smallest value, k from 0, none being NaN; afterwards what stands before it is not larger."""
+    low, high = 0, len(values) - 1
+    while low < high:
+        pivot = values[(low + high) // 2]
+        i, j = low, high
+        while i <= j:
+            while values[i] < pivot:
+                i += 1
+            while pivot < values[j]:
+                j -= 1
+            if i <= j:
+                values[i], values[j] = values[j], values[i]
+                i += 1
+                j -= 1
+        if k <= j:
+            high = j
+        elif k >= i:
+            low = i
+        else:
+            break
+    return values[k]
+
+
+@kernel
 def median(values: FloatArray) -> float:
-    """The median of `values`, (k,), k >= 1."""
+    """The median of `values`, (k,), k >= 1, none of them NaN; their order is lost."""
     k = len(values)
-    order = np.empty(k, dtype=np.int64)
-    rank(values, order, np.empty(k, dtype=np.int64))
-    return 0.5 * (values[order[(k - 1) // 2]] + values[order[k // 2]])
+    upper = _select(values, k // 2)
+    if k % 2 == 1:
+        return upper
+    lower = values[0]
+    for i in range(k // 2):
+        lower = max(lower, values[i])
+    return lower if lower == upper else 0.5 * (lower + upper)
 
 
 @kernel

@@ -88,11 +88,11 @@ def window(tol: FloatArray, t: int) -> int:
 
 
 def long_history(values: FloatArray | None = None) -> FloatArray:
-    """An array for the long histories, (2, capacity), that begins with `values`, (2, k)."""
+    """An array for the long histories, (3, capacity), that begins with `values`, (2, k); its last row is scratch."""
     k = 0 if values is None else values.shape[1]
-    long = np.zeros((2, 256 * 2 ** max(0, math.ceil(math.log2((k + 1) / 256)))))
+    long = np.zeros((3, 256 * 2 ** max(0, math.ceil(math.log2((k + 1) / 256)))))
     if values is not None:
-        long[:, :k] = values
+        long[:2, :k] = values
     return long
 
 
@@ -104,7 +104,7 @@ def make_room(long: FloatArray, count: IntArray, tol: FloatArray) -> FloatArray:
         return np.concatenate([long, np.zeros_like(long)], axis=1)
     kept = long[:, count[LONG] - needed : count[LONG]]
     count[LONG] = needed
-    return np.concatenate([kept, np.zeros((2, capacity - needed))], axis=1)
+    return np.concatenate([kept, np.zeros((3, capacity - needed))], axis=1)
 
 
 def fired(mask: int, value: FloatArray, tol: FloatArray) -> list[Stop]:
@@ -112,6 +112,15 @@ def fired(mask: int, value: FloatArray, tol: FloatArray) -> list[Stop]:
     if not mask:
         return []
     return [Stop(reason, float(value[k]), float(tol[k])) for k, reason in enumerate(REASONS) if mask >> k & 1]
+
+
+@kernel
+def _gain(values: FloatArray, part: int, scratch: FloatArray) -> float:
+    """By how much the median of the oldest `part` of some values is above that of the newest."""
+    older, newer = scratch[:part], scratch[part : 2 * part]
+    older[:] = values[:part]
+    newer[:] = values[len(values) - part :]
+    return median(older) - median(newer)
 
 
 @kernel
@@ -128,8 +137,8 @@ def value_rules(
     """Enter the values of an iteration into the histories; the mask of rules on values that hold.
 
     f, order : (popsize,), values and their ranking; count : (N_COUNT,), iterations so far and the histories' state;
-    ring : (L,), last best values; flags : (w,), last hits of the equal-values rule; long : (2, capacity), best and
-    median values, count[LONG] of them, with room for one more.
+    ring : (L,), last best values; flags : (w,), last hits of the equal-values rule; long : (3, capacity), best and
+    median values, count[LONG] of them, with room for one more, and scratch.
     """
     mask = 0
     k = len(f)
@@ -140,6 +149,8 @@ def value_rules(
         worst = np.inf
     a, b = f[order[(k - 1) // 2]], f[order[k // 2]]
     middle = 0.5 * (a + b) if np.isfinite(a + b) else b
+    if middle != middle:
+        middle = np.inf
 
     # best values of the last L iterations
     length = len(ring)
@@ -171,8 +182,8 @@ def value_rules(
     if tol[STAGNATION] == 0.0 and t >= tol[STAGNATION_FROM] and t % STAGNATION_EVERY == 0:
         w = window(tol, t)
         part = max(1, int(tol[STAGNATION_PART] * w))
-        gain_best = median(long[0, n_long - w : n_long - w + part]) - median(long[0, n_long - part : n_long])
-        gain_median = median(long[1, n_long - w : n_long - w + part]) - median(long[1, n_long - part : n_long])
+        gain_best = _gain(long[0, n_long - w : n_long], part, long[2])
+        gain_median = _gain(long[1, n_long - w : n_long], part, long[2])
         value[STAGNATION] = -max(gain_best, gain_median)
         if value[STAGNATION] >= 0:
             mask |= 1 << STAGNATION

@@ -484,7 +484,7 @@ class CMAES(PopulationStrategy):
             "sigma": self.sigma,
             "drift": float(self._s[kernels.DRIFT]),
             "counters": self._count.copy(),
-            "long_history": self._long[:, : self._count[stopping.LONG]].copy(),
+            "long_history": self._long[:2, : self._count[stopping.LONG]].copy(),
             **{name: self._field(k).copy() for name, k in self._SAVED.items()},
         }
 

@@ -49,7 +49,7 @@ class StopState:
             "stop_values": self.value.copy(),
             "recent_best": self.ring.copy(),
             "flat": self.flags.copy(),
-            "long_history": self.long[:, : self.count[stopping.LONG]].copy(),
+            "long_history": self.long[:2, : self.count[stopping.LONG]].copy(),
         }
 
     def restore(self, state: State) -> None:

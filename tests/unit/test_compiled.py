@@ -175,3 +175,27 @@ def test_threads_run_side_by_side():
     for a, b in zip(alone, together, strict=True):
         assert (a.nfev, a.fun) == (b.nfev, b.fun)
         np.testing.assert_array_equal(a.x, b.x)
+
+
+@pytest.mark.parametrize("options", [{}, {"active": "2010", "constants": "bbob"}, {"active": False}])
+@pytest.mark.parametrize("n", [3, 10, 30])
+def test_iterations_allocate_nothing(n, options):
+    """Memory of the compiled loop is taken once per call, however many iterations it does."""
+    from numba.core.runtime import _nrt_python as nrt
+
+    es = lmcma.make("cma", np.full(n, 2.0), 1.0, rng=1, stop={"profile": "bbob", "tolhistfun": None}, **options)
+    es.tell(None, sphere(es.ask()))
+    objective = evaluator(compiled(sphere)).objective
+
+    def allocated(iterations):
+        nrt.memsys_enable_stats()
+        before = nrt.memsys_get_stats_mi_alloc()
+        es.advance(objective, iterations)
+        after = nrt.memsys_get_stats_mi_alloc()
+        nrt.memsys_disable_stats()
+        return after - before
+
+    allocated(2)
+    few, nit = allocated(2), es.nit
+    assert allocated(60) == few  # three times the rule that looks at long histories among them
+    assert es.nit == nit + 60

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmcma.kernels.ranking import assign_weights, count_finite, rank
+from lmcma.kernels.ranking import assign_weights, count_finite, median, rank
 
 
 def ranked(f):
@@ -58,3 +58,18 @@ def test_no_negative_weight_for_foreign_points():
 def test_sizes_around_the_runs_of_the_sort(k):
     f = np.random.default_rng(k).integers(0, 9, k).astype(float)
     np.testing.assert_array_equal(ranked(f), np.argsort(f, kind="stable"))
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 8, 9, 100, 301])
+def test_median(k):
+    rng = np.random.default_rng(k)
+    for values in (
+        rng.standard_normal(k),
+        rng.integers(0, 4, k).astype(float),  # many ties
+        np.arange(float(k)),
+        np.arange(float(k))[::-1].copy(),
+        np.full(k, np.inf),
+        np.where(rng.random(k) < 0.3, np.inf, rng.random(k)),
+    ):
+        expected = np.median(values) if np.isfinite(values).all() else np.sort(values)[[(k - 1) // 2, k // 2]].mean()
+        assert median(values.copy()) == pytest.approx(expected, rel=1e-15)
