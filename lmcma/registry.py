@@ -142,7 +142,7 @@ def _restarted(base: Method, scheme: str) -> Method:
 def _acma(scheme: str) -> Method:
     """CMA-ES with the active update of 2010, as the papers of 2010 and 2012 ran it."""
     how, reference = _SCHEMES[scheme]
-    profile = "ipop-acma" if scheme in ("ipop", "nipop") else "loshchilov-2012"
+    profile = f"{scheme}-acma" if scheme in ("ipop", "nipop") else "loshchilov-2012"
     return Method(
         f"{scheme}-acma",
         _RESTARTS,

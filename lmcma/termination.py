@@ -192,22 +192,25 @@ _BBOB = StopRules(
     noeffectaxis=True,
     noeffectcoor=True,
 )
+_MATLAB = StopRules(
+    maxiter="matlab",
+    tolfun=1e-12,
+    tolhistfun=1e-13,
+    equalfunvals="matlab",
+    stagnation="matlab",
+    tolx=1e-11,
+    tolfacupx=1e3,
+    conditioncov=1e14,
+    noeffectaxis=True,
+    noeffectcoor=True,
+)
 PROFILES: Mapping[str, StopRules] = {
     # BIPOP-CMA-ES on BBOB-2009
     "bbob": _BBOB,
-    # The Matlab program of 2010, as IPOP-aCMA-ES (and NIPOP-aCMA-ES) used it
-    "ipop-acma": StopRules(
-        maxiter="matlab",
-        tolfun=1e-12,
-        tolhistfun=1e-13,
-        equalfunvals="matlab",
-        stagnation="matlab",
-        tolx=1e-11,
-        tolfacupx=1e3,
-        conditioncov=1e14,
-        noeffectaxis=True,
-        noeffectcoor=True,
-    ),
+    # The Matlab program with its own limit of iterations, as NIPOP-aCMA-ES used it in 2012
+    "nipop-acma": _MATLAB,
+    # IPOP-aCMA-ES of 2010: its results are those of the limit of BIPOP-CMA-ES, see docs/restarts.md
+    "ipop-acma": dataclasses.replace(_MATLAB, maxiter="bbob"),
     # BIPOP-aCMA-ES and NBIPOP-aCMA-ES of 2012: the first with tolfun, tolfacupx off
     "loshchilov-2012": dataclasses.replace(_BBOB, tolfun=1e-12),
     # Nothing but a broken objective stops the run
