@@ -54,6 +54,8 @@ def as_points(name: str, x: ArrayLike, n: int) -> FloatArray:
 def as_batch(x: ArrayLike, k: int, n: int) -> FloatArray:
     """`x` as a (k, n) array; not copied where it is one."""
     try:
+        if np.iscomplexobj(x):
+            raise TypeError
         points = np.ascontiguousarray(x, dtype=np.float64)
     except (TypeError, ValueError):
         raise ArgumentTypeError(f"`x` must be an array of numbers of shape ({k}, {n}); got {x!r:.80}.") from None
@@ -63,6 +65,26 @@ def as_batch(x: ArrayLike, k: int, n: int) -> FloatArray:
             "Pass the array that `ask` returned, or the rows that `ids` names."
         )
     return points
+
+
+def as_out(out: FloatArray, rows: int, n: int) -> FloatArray:
+    """The first `rows` rows of the caller's array for a batch."""
+    ok = (
+        isinstance(out, np.ndarray)
+        and out.ndim == 2
+        and out.shape[1] == n
+        and out.shape[0] >= rows
+        and out.dtype == np.float64
+        and out.flags.c_contiguous
+        and out.flags.writeable
+    )
+    if not ok:
+        found = f"shape {out.shape}, {out.dtype}" if isinstance(out, np.ndarray) else repr(type(out))
+        raise ShapeError(
+            f"`out` must be a writeable C-contiguous float64 array of shape (>= {rows}, {n}); got {found}. "
+            f"numpy.empty(({rows}, {n})) makes one."
+        )
+    return out[:rows]
 
 
 def check_finite(points: FloatArray, rows: list[int]) -> None:
@@ -91,9 +113,9 @@ def as_real(name: str, value: Any) -> float:
     """`value` as a number that is not NaN."""
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
-    if number != number or isinstance(value, str):
+    if number != number or isinstance(value, (str, bytes)):
         raise ArgumentTypeError(f"`{name}` must be a number; got {value!r:.80}.")
     return number
 

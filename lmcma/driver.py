@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 
@@ -58,12 +58,13 @@ def run(
     limit: Stop | None = None
     whole = True  # the strategy is between two of its steps, and not in one
     compiled = _Compiled(evaluate)
+    if compiled.possible(strategy) and recorder is not None:
+        recorder.every(_COMPILED_STEP)
     try:
         while limit is None and strategy.stop() is None:
             whole = False
             nit = strategy.nit
-            due = 1 if callback else math.inf if recorder is None else max(_COMPILED_STEP, recorder.due)
-            values = compiled.advance(strategy, due)
+            values = compiled.advance(strategy, 1 if callback else math.inf if recorder is None else recorder.due)
             if values is not None:
                 f = values
             else:
@@ -99,24 +100,31 @@ class _Compiled:
     """Lets a strategy run by itself around a compiled objective, for a tenth of a second at a time."""
 
     def __init__(self, evaluate: Evaluator) -> None:
+        self.evaluate: Any = evaluate
         self.objective = getattr(evaluate, "objective", None)
-        self.iterations = 16
+        self.iterations = 1
+
+    def possible(self, strategy: Strategy) -> bool:
+        """Whether there is something to run, and something that runs it."""
+        return self.objective is not None and hasattr(strategy, "advance")
 
     def advance(self, strategy: Strategy, most: float) -> FloatArray | None:
         """Values of the last of some iterations, at most `most`; None where the next one is not to be done like this.
 
         That is so for the very first one: an objective that fails at once is to be told so.
         """
-        advance = getattr(strategy, "advance", None)
-        if self.objective is None or advance is None or not strategy.nfev:
+        if not strategy.nfev or not self.possible(strategy):
             return None
+        nfev, nit = strategy.nfev, strategy.nit
         started = time.perf_counter()
-        f: FloatArray | None = advance(self.objective, int(min(most, self.iterations)))
+        asked = int(min(most, self.iterations))
+        f: FloatArray | None = cast(Any, strategy).advance(self.objective, asked)
         spent = time.perf_counter() - started
-        if spent < 0.05:
-            self.iterations *= 2
-        elif spent > 0.2:
+        self.evaluate.note(strategy.nfev - nfev)
+        if spent > 0.1:
             self.iterations = max(1, self.iterations // 2)
+        elif spent < 0.05 and strategy.nit - nit == self.iterations:
+            self.iterations *= 2
         return f
 
 

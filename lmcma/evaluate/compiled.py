@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lmcma.evaluate.base import Evaluator, by_row
+from lmcma.evaluate.base import Evaluator, Failure, by_row
 from lmcma.typing import FloatArray
 
 _log = logging.getLogger("lmcma")
@@ -49,12 +49,21 @@ class Compiled(Evaluator):
 
     def __call__(self, x: FloatArray) -> FloatArray:
         """Values of the rows of `x`, (k,)."""
-        f = np.empty(len(x))
-        done = self._evaluate(self.objective, x, f, np.zeros(1, dtype=np.bool_))
-        if done == len(x):
-            self._calls += done
-            return f
-        return self._settle(x, by_row(self.fun, x))  # some row raises: row by row, each as the rule says
+        f, own, raised = np.empty(len(x)), x.copy(), np.zeros(1, dtype=np.bool_)
+        failures: dict[int, Failure] = {}
+        row = 0
+        while row < len(x):
+            row += self._evaluate(self.objective, own[row:], f[row:], raised)
+            if row < len(x):  # this one raises; Python says what
+                values, failed = by_row(self.fun, x[row : row + 1].copy())
+                f[row] = values[0]
+                failures.update((row, failure) for failure in failed.values())
+                row += 1
+        return self._settle(x, (f, failures))
+
+    def note(self, evaluations: int) -> None:
+        """Count evaluations that a strategy made by itself."""
+        self._calls += evaluations
 
 
 def compiled_or_none(fun: Callable[[FloatArray], Any], on_error: str) -> Compiled | None:

@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
+import functools
+import threading
 from types import TracebackType
+from typing import Any
 
 from threadpoolctl import ThreadpoolController
+
+_lock = threading.Lock()
+_inside = 0  # holders, in all threads: the first one sets the number of threads, the last one sets it back
+_changed: list[tuple[Any, int]] = []
+
+
+@functools.cache
+def _libraries() -> list[Any]:
+    return list(ThreadpoolController().select(user_api="blas").lib_controllers)
 
 
 class OneBlasThread:
     """A context manager, cheap enough for every iteration; the caller's setting comes back at its end."""
 
-    def __init__(self) -> None:
-        self._libraries = ThreadpoolController().select(user_api="blas").lib_controllers
-        self._changed: list[tuple[object, int]] = []
-
     def __enter__(self) -> None:
-        for library in self._libraries:
-            number = library.get_num_threads()
-            if number != 1:
-                library.set_num_threads(1)
-                self._changed.append((library, number))
+        global _inside
+        with _lock:
+            _inside += 1
+            if _inside == 1:
+                for library in _libraries():
+                    number = library.get_num_threads()
+                    if number != 1:
+                        library.set_num_threads(1)
+                        _changed.append((library, number))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        while self._changed:
-            library, number = self._changed.pop()
-            library.set_num_threads(number)  # type: ignore[attr-defined]
+        global _inside
+        with _lock:
+            _inside -= 1
+            while _inside == 0 and _changed:
+                library, number = _changed.pop()
+                library.set_num_threads(number)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import logging
+import threading
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,8 @@ from numba.core import event
 F = TypeVar("F", bound=Callable[..., Any])
 
 _OPTIONS = {"error_model": "numpy"}  # 1/0 is inf, as in NumPy
+
+_LOCK = threading.RLock()
 
 _log = logging.getLogger("lmcma")
 
@@ -51,13 +54,14 @@ def kernel(function: Any) -> Any:
 
 def _compile(signature: tuple[Any, ...], function: F) -> F:
     options = {**_OPTIONS, "nogil": bool(signature)}
-    user, numba.config.CACHE_DIR = numba.config.CACHE_DIR, _CACHE
-    try:
-        return cast(F, numba.njit(*signature, cache=True, **options)(function))
-    except RuntimeError:  # no writable place for the cache: compile in every process
-        return cast(F, numba.njit(*signature, **options)(function))
-    finally:
-        numba.config.CACHE_DIR = user
+    with _LOCK:  # several threads may import kernels
+        user, numba.config.CACHE_DIR = numba.config.CACHE_DIR, _CACHE
+        try:
+            return cast(F, numba.njit(*signature, cache=True, **options)(function))
+        except RuntimeError:  # no writable place for the cache: compile in every process
+            return cast(F, numba.njit(*signature, **options)(function))
+        finally:
+            numba.config.CACHE_DIR = user
 
 
 class _Announce(event.Listener):  # type: ignore[misc]
@@ -67,7 +71,7 @@ class _Announce(event.Listener):  # type: ignore[misc]
         self.said = False
 
     def on_start(self, event: Any) -> None:
-        if not self.said and event.data["dispatcher"].py_func.__module__.startswith("lmcma."):
+        if not self.said and (event.data["dispatcher"].py_func.__module__ or "").startswith("lmcma."):
             self.said = True
             _log.info("compiling kernels; this happens once per installation and takes some seconds")
 

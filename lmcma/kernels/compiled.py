@@ -17,6 +17,7 @@ from numba import types
 
 from lmcma.kernels import covariance, stopping
 from lmcma.kernels.compile import kernel
+from lmcma.kernels.selection import MASK
 from lmcma.typing import BoolArray, FloatArray, IntArray
 
 _SIGNATURE = types.float64(types.float64[::1], types.boolean[::1])
@@ -77,6 +78,7 @@ def advance_covariance(
     # fmt: on
     n_nan = 0
     raised = np.zeros(1, dtype=np.bool_)
+    values = np.empty(len(f))  # until all are there
     count = table[covariance._COUNT : covariance._ORDER]
     z = state[table[covariance.Z] : table[covariance.Z + 1]]
     for done in range(most):
@@ -85,14 +87,11 @@ def advance_covariance(
         for i in range(len(z)):
             z[i] = rng.standard_normal()
         covariance.sample(state, table, x)
-        if evaluate(fun, x, f, raised) < len(x):
+        if evaluate(fun, x, values, raised) < len(x):
             return -1 - done, best_f, n_nan
-        for row in range(len(x)):
-            if f[row] != f[row]:
-                n_nan += 1
-            elif f[row] < best_f or best_f != best_f:
-                best_f = f[row]
-                best_x[:] = x[row]
-        if covariance.update(state, table, f, own, long) != 0 or best_f <= ftarget:
+        f[:] = values
+        nans, _, best_f = covariance.tell(state, table, x[:0], f, own, long, best_x, best_f)
+        n_nan += nans
+        if count[MASK] != 0 or best_f <= ftarget:
             return done + 1, best_f, n_nan
     return most, best_f, n_nan

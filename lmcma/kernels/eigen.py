@@ -19,7 +19,7 @@ from lmcma.kernels.linalg import syevd
 from lmcma.typing import FloatArray, IntArray
 
 QL_UP_TO = 80
-_MAX_SWEEPS = 60  # for one eigenvalue; two are usual
+_MAX_SWEEPS = 60  # for each eigenvalue, on average; two are usual
 _EPS = float(np.finfo(np.float64).eps)
 
 
@@ -150,15 +150,17 @@ def _ql(d: FloatArray, e: FloatArray, rows: FloatArray) -> int:
     d : (n,), becomes the eigenvalues; e : (n,), destroyed; rows : (n, n).
     """
     n = len(d)
+    left = _MAX_SWEEPS * n
     for first in range(n):
-        for sweep in range(_MAX_SWEEPS + 1):
+        while True:
             last = first  # the block first ... last hangs together
             while last < n - 1 and abs(e[last]) > _EPS * (abs(d[last]) + abs(d[last + 1])):
                 last += 1
             if last == first:
                 break
-            if sweep == _MAX_SWEEPS:
+            if left == 0:
                 return 1
+            left -= 1
             # shift by the eigenvalue of the leading 2 x 2 block that is nearer to d[first]
             half = (d[first + 1] - d[first]) / (2.0 * e[first])
             root = math.sqrt(half * half + 1.0)

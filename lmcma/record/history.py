@@ -44,6 +44,11 @@ class History:
         self._stride = 1  # calls from one row to the next
         self._tail = False  # the last row is there only because it is the last
 
+    def every(self, step: int) -> None:
+        """Record every `step`-th iteration at most, from the beginning on; later it is too late for that."""
+        if not self._rows:
+            self._stride = max(self._stride, step)
+
     @property
     def due(self) -> int:
         """Which of the next iterations will be kept: 1 for the very next."""

@@ -12,7 +12,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lmcma import random, registry
-from lmcma.arguments import as_box, as_count, as_limits, as_point, as_positive, as_values
+from lmcma.arguments import (
+    as_batch,
+    as_box,
+    as_count,
+    as_limits,
+    as_out,
+    as_point,
+    as_positive,
+    as_values,
+    check_finite,
+)
 from lmcma.errors import ArgumentError, ProtocolError, RestartWarning, ShapeError, StateError, near_miss
 from lmcma.restarts.schemes import SCHEMES, Kind, Plan, Scheme, Tally, book, next_run
 from lmcma.result import Result, outcome
@@ -160,7 +170,7 @@ class Restarts:
         """Rows of the next `ask`: 1 for a final mean."""
         if self._phase == _RUN:
             return self._inner.popsize
-        return 1 if self._phase == _MEAN else int(min(self._plan.popsize, max(1, self.maxfev - self._nfev)))
+        return 1 if self._phase == _MEAN else int(min(self._plan.popsize, max(1, self.maxfev - self.nfev)))
 
     @property
     def nfev(self) -> int:
@@ -207,7 +217,7 @@ class Restarts:
             self._phase = _RUN
         if self._phase == _RUN:
             return self._inner.ask(out)
-        x = np.empty((1, self.dim)) if out is None else out[:1]
+        x = np.empty((1, self.dim)) if out is None else as_out(out, 1, self.dim)
         x[0] = self._inner.result().mean
         self._mean_asked = True
         return x
@@ -218,17 +228,25 @@ class Restarts:
             self._inner.tell(x, f, ids=ids)
             self._take_note()
             return
-        if not self._mean_asked:
+        values = as_values(f)
+        points = None if x is None else as_batch(x, len(values), self.dim)
+        rows = np.zeros(len(values), dtype=np.int64) if ids is None else np.asarray(ids)
+        if rows.shape != values.shape or not np.isin(rows, (0, -1)).all():
+            raise ArgumentError(f"`ids` must be 0 for the final mean, -1 for points of your own; got {ids!r:.80}.")
+        mine = np.flatnonzero(rows == 0)
+        if len(mine) > self._mean_asked:
+            if self._mean_asked:
+                raise ShapeError(f"`f` must have one value, that of the final mean; got {len(mine)}.")
             raise ProtocolError("`tell` needs a batch that was asked for; none is out. Call `ask()` first.")
-        value = as_values(f)
-        if len(value) != 1:
-            raise ShapeError(f"`f` must have one value, that of the final mean; got {len(value)}.")
-        self._mean_asked = False
-        self._nfev += 1
-        self._nfail += int(np.isnan(value[0]))
-        if self._better(float(value[0])):
-            self._best_f, self._best_x = float(value[0]), self._inner.result().mean
-        self._finish(float(np.fmin(value[0], self._inner.best_f)), extra=1)
+        for k in np.flatnonzero(rows < 0).tolist():  # their run is over: they count, and may be the best
+            if points is None:
+                raise ArgumentError("`x` must hold the points told with id -1; got None. Pass the points.")
+            check_finite(points, [k])
+            self._count(points[k], float(values[k]))
+        for k in mine.tolist():
+            self._mean_asked = False
+            self._count(self._inner.result().mean if points is None else points[k], float(values[k]))
+            self._finish(float(np.fmin(values[k], self._inner.best_f)), extra=1)
 
     def advance(self, fun: Any, most: int) -> FloatArray | None:
         """At most so many iterations of the current run in compiled code, if it can; see `CMAES.advance`."""
@@ -321,6 +339,13 @@ class Restarts:
                 stacklevel=4,
             )
         return self.x0
+
+    def _count(self, x: FloatArray, f: float) -> None:
+        """One more evaluation outside of the runs."""
+        self._nfev += 1
+        self._nfail += int(math.isnan(f))
+        if self._better(f):
+            self._best_f, self._best_x = f, x.copy()
 
     def _take_note(self) -> None:
         """After iterations of the current run: its best value, and whether it is over."""

@@ -20,6 +20,7 @@ from lmcma.arguments import (
     as_batch,
     as_count,
     as_limits,
+    as_out,
     as_point,
     as_points,
     as_positive,
@@ -301,8 +302,9 @@ class PopulationStrategy(ABC):
             The run broke down (`stop` says ``"numeric"`` or ``"eigen_failure"``): there is nothing to sample from.
         """
         rows = self._asked or self.popsize
-        x = np.empty((rows, self._n)) if out is None else self._view_of(out, rows)
-        if not self._asked:
+        x = np.empty((rows, self._n)) if out is None else as_out(out, rows, self._n)
+        again = self._asked > 0
+        if not again:
             if self._rules_hold() and (broken := self._broken()) is not None:
                 raise ProtocolError(
                     f"`ask` has no distribution to sample from: {broken.message}. "
@@ -313,7 +315,7 @@ class PopulationStrategy(ABC):
             if len(self._waiting):
                 k = max(1, rows - 1)
                 self._injected, self._waiting = self._waiting[:k], self._waiting[k:]
-        self._write_batch(x)
+        self._write_batch(x, again)
         return x
 
     def tell(self, x: ArrayLike | None, f: ArrayLike, *, ids: Sequence[int] | ArrayLike | None = None) -> None:
@@ -475,17 +477,12 @@ class PopulationStrategy(ABC):
             or type(f) is not np.ndarray
             or f.dtype is not _FLOAT64
             or f.shape != (rows,)
-            or not f.flags.c_contiguous
+            or not f.flags.carray  # contiguous, and writeable: what kernels are compiled for
         ):
             return False
         if x is None:
             x = self._nothing
-        elif (
-            type(x) is not np.ndarray
-            or x.dtype is not _FLOAT64
-            or x.shape != (rows, self._n)
-            or not x.flags.c_contiguous
-        ):
+        elif type(x) is not np.ndarray or x.dtype is not _FLOAT64 or x.shape != (rows, self._n) or not x.flags.carray:
             return False
         n_nan, best, self._best_f = self._learn_whole(x, f)
         if best == EDITED:
@@ -587,10 +584,13 @@ class PopulationStrategy(ABC):
                 as_asked = np.flatnonzero(self._own[: len(injected)])  # the others are in `_foreign` as edited
                 self._foreign += [(injected[row], float(f[row]), row) for row in as_asked.tolist()]
                 self._own[as_asked] = False
-            self._update(f, self._own, *self._take_foreign())
+            try:
+                self._update(f, self._own, *self._take_foreign())
+            finally:
+                self._own[:] = True
         else:
             self._foreign = [e for e in self._foreign if e[2] < 0]
-        self._own[:] = True
+            self._own[:] = True
 
     def _take_foreign(self) -> tuple[FloatArray | None, FloatArray | None]:
         """Points and values of the caller's own, those that replace rows first; none are left."""
@@ -601,12 +601,19 @@ class PopulationStrategy(ABC):
         self._foreign.clear()
         return np.array([e[0] for e in entries]), np.array([e[1] for e in entries])
 
-    def _write_batch(self, out: FloatArray) -> None:
+    def _write_batch(self, out: FloatArray, again: bool = False) -> None:
         """Write the batch that is out, injected points included, and note what it is."""
-        self._write(out)
+        if again:
+            self._write_again(out)
+        else:
+            self._write(out)
         if len(self._injected):
             out[: len(self._injected)] = self._injected
         self._remember(out)
+
+    def _write_again(self, out: FloatArray) -> None:
+        """Write the rows that `_write` wrote, to the bit."""
+        self._write(out)
 
     def _remember(self, out: FloatArray) -> None:
         """Keep what `_remembered` needs of the batch that goes out."""
@@ -643,24 +650,6 @@ class PopulationStrategy(ABC):
                 f"method={self.method!r} needs {need / gib:.3g} GiB for n={self._n}, popsize={self._popsize}; "
                 f"the limit is {limit / gib:.3g} GiB. Please {remedy}."
             )
-
-    def _view_of(self, out: FloatArray, rows: int) -> FloatArray:
-        ok = (
-            isinstance(out, np.ndarray)
-            and out.ndim == 2
-            and out.shape[1] == self._n
-            and out.shape[0] >= rows
-            and out.dtype == np.float64
-            and out.flags.c_contiguous
-            and out.flags.writeable
-        )
-        if not ok:
-            found = f"shape {out.shape}, {out.dtype}" if isinstance(out, np.ndarray) else repr(type(out))
-            raise ShapeError(
-                f"`out` must be a writeable C-contiguous float64 array of shape (>= {rows}, {self._n}); got {found}. "
-                f"numpy.empty(({rows}, {self._n})) makes one."
-            )
-        return out[:rows]
 
     def _as_ids(self, ids: Any, k: int) -> IntArray:
         rows = np.asarray(ids)

@@ -364,12 +364,15 @@ class CMAES(PopulationStrategy):
             with self._blas:
                 kernels.sample(self._s, self._table, out)
 
+    def _write_again(self, out: FloatArray) -> None:
+        out[:] = self.mean + self.sigma * self._y[: len(out)]  # as `kernels.sample` computes it, to the bit
+
     def _remember(self, out: FloatArray) -> None:
         """Nothing: the batch can be made again."""
 
     def _remembered(self) -> FloatArray:
         x = np.empty((self._asked, self._n))
-        self._write(x)
+        self._write_again(x)
         x[: len(self._injected)] = self._injected
         return np.ascontiguousarray(x[:, :: self._stride])
 
@@ -404,8 +407,8 @@ class CMAES(PopulationStrategy):
 
         Parameters
         ----------
-        fun : numba function
-            The objective: float64 array (n,) in, float64 out.
+        fun : object
+            A compiled objective, made of a numba function by `lmcma.kernels.compiled.as_objective`.
         most : int
             Iterations; fewer are done where the run stops before, the budget ends, or `fun` raises.
 
@@ -417,8 +420,10 @@ class CMAES(PopulationStrategy):
         """
         from lmcma.kernels.compiled import advance_covariance
 
-        rows, nit = self._popsize, self._nit
-        most = int(min(most, (self.maxfev - self._nfev) // rows, self._iteration_limit - nit))
+        rows = self._popsize
+        if self.maxfev < math.inf:
+            most = min(most, int(self.maxfev - self._nfev) // rows)
+        most = int(min(most, self._iteration_limit - self._nit))
         if most < 1 or self._asked or self._foreign or len(self._waiting) or self._rules_hold():
             return None
         x = np.empty((rows, self._n))
@@ -435,7 +440,6 @@ class CMAES(PopulationStrategy):
         self._nfail += n_nan
         if raised:  # the population is drawn, and to be evaluated otherwise
             self._asked = self._missing = rows
-            self._write_batch(x)
         return self._f.copy() if done else None
 
     def _make_room(self) -> None:

@@ -96,7 +96,7 @@ def test_length_of_the_diagonal_phase():
 def compiled_with(loops_up_to):
     """The kernels of an iteration with another dimension up to which they take loops."""
     kernels = {}
-    for name in ("_add_rows", "sample", "update"):
+    for name in ("_add_rows", "sample", "update", "tell"):
         source = getattr(covariance, name).py_func
         names = {**source.__globals__, "LOOPS_UP_TO": loops_up_to, **kernels}
         kernels[name] = numba.njit(error_model="numpy")(types.FunctionType(source.__code__, names))

@@ -34,6 +34,8 @@ def cases(n, rng):
         "condition 1e14": turned(10 ** (-14 * np.arange(n) / max(1, n - 1)), rng),
         "two values": turned(np.where(np.arange(n) < n // 2, 1.0, 3.0), rng),
         "rank one": np.outer(G[0], G[0]),
+        "low rank": G[: max(1, n // 3)].T @ G[: max(1, n // 3)],  # many sweeps for its zeros
+        "condition 1e30": turned(10 ** (-30 * np.arange(n) / max(1, n - 1)), rng),
         "tridiagonal": np.eye(n) + np.diag(np.ones(n - 1), 1) + np.diag(np.ones(n - 1), -1),
     }
 

@@ -1,6 +1,7 @@
 """Objectives compiled by numba: the same run as through Python, to the bit, and the same rules for failures."""
 
 import logging
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numba
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 import lmcma
-from lmcma import testfunctions
+from lmcma import driver, testfunctions
 from lmcma.errors import ArgumentError, ObjectiveError
 from lmcma.evaluate import Compiled, Serial, evaluator
 from lmcma.testfunctions import compiled, rastrigin, rosenbrock, sphere
@@ -199,3 +200,84 @@ def test_iterations_allocate_nothing(n, options):
     few, nit = allocated(2), es.nit
     assert allocated(60) == few  # three times the rule that looks at long histories among them
     assert es.nit == nit + 60
+
+
+@numba.njit
+def writes_into_its_argument(x):
+    x -= 0.5
+    if x[1] > 2.2:
+        raise ValueError("too large")
+    return np.sum(x * x)
+
+
+def test_what_the_objective_does_to_its_argument_does_not_matter():
+    a, b = both(writes_into_its_argument, maxiter=60)
+    assert a.nfail == b.nfail > 0
+    assert (a.fun, a.nfev) == (b.fun, b.nfev)
+    np.testing.assert_array_equal(a.x, b.x)
+
+
+def test_history_of_batches_in_which_the_objective_raised():
+    """The values of a population that was cut short by an exception once stood in the row of the one before."""
+    a, b = both(raises_later, maxiter=200)
+    kept = np.isin(b.history["nit"], a.history["nit"])
+    assert 10 < kept.sum() == len(a.history)
+    for column in ("nfev", "best_f", "iteration_f", "median_f"):
+        np.testing.assert_array_equal(a.history[column], b.history[column][kept], err_msg=column)
+
+
+def test_failure_says_which_evaluation_it_was():
+    numbers = []
+    for fun in (raises_later, lambda x: raises_later(x)):
+        with pytest.raises(ObjectiveError) as caught:
+            lmcma.minimize(fun, np.full(6, 2.0), 0.2, rng=3, on_error="raise")
+        numbers.append(str(caught.value).split("at evaluation ")[1].split(",")[0])
+    assert numbers[0] == numbers[1]
+    assert int(numbers[0]) > 20
+
+
+def test_a_function_without_a_module():
+    """Numba itself failed for such functions once lmcma's kernels were loaded."""
+    names = {"np": np}
+    exec("def f(x):\n    return np.sum(x * x)", names)
+    names["f"].__module__ = None
+    assert lmcma.minimize(numba.njit(names["f"]), [1.0] * 3, 1.0, rng=1, ftarget=1e-6).success
+
+
+@numba.njit
+def slow(x):
+    total = 0.0
+    for i in range(400_000):
+        total += np.cos(x[0] + i)
+    return total
+
+
+def test_max_time_with_a_slow_function():
+    lmcma.minimize(slow, [1.0] * 3, 1.0, rng=1, maxiter=2)  # compiled
+    started = time.perf_counter()
+    res = lmcma.minimize(slow, [1.0] * 3, 1.0, rng=1, max_time=0.2, record=False, stop="none")
+    assert res.stop.reason == "max_time"
+    assert time.perf_counter() - started < 2  # a slow machine takes some tenths of a second per iteration
+
+
+def test_rows_of_a_long_history_are_even():
+    es = lmcma.make("cma", np.full(4, 2.0), 1.0, rng=1, maxiter=20_000, stop="none")
+    history = lmcma.History(max_rows=64)
+    driver.run(es, evaluator(compiled(sphere)), recorder=history)
+    steps = np.diff(history["nit"])
+    assert len(history) > 32
+    assert len(set(steps[1:-1])) == 1  # iterations count from 1, and the last one is kept anyway
+
+
+def test_large_matrices_in_threads():
+    """BLAS is held to one thread while any run needs it: two runs side by side are those alone."""
+
+    def run(seed):
+        start = np.full(150, 2.0)
+        options = {"lazy": "reference"}
+        return lmcma.minimize(compiled(rosenbrock), start, 2.0, rng=seed, maxiter=15, options=options, record=False)
+
+    alone = [run(seed).x for seed in range(4)]
+    with ThreadPoolExecutor(2) as pool:
+        for a, b in zip(alone, pool.map(run, range(4)), strict=True):
+            np.testing.assert_array_equal(a, b.x)

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import kstest
 
 import lmcma
-from lmcma.errors import ArgumentError, ArgumentTypeError, ProtocolError, RestartWarning
+from lmcma.errors import ArgumentError, ArgumentTypeError, ProtocolError, RestartWarning, ShapeError
 from lmcma.restarts.schemes import SCHEMES, Kind, Plan, Tally, book, next_run, small_share
 from lmcma.testfunctions import rastrigin, sphere
 
@@ -273,3 +273,54 @@ def test_nipop_solves_fewer_on_rastrigin():
             solved[name] += drive(es).success
     assert solved["ipop-cma"] == 11
     assert solved["nipop-cma"] < 9
+
+
+def at_final_mean(**options):
+    """A chain that has asked for its first final mean."""
+    es = start("ipop-acma", **options)
+    while es.popsize > 1:
+        es.tell(None, rastrigin(es.ask()))
+    return es, es.ask()
+
+
+def test_an_edited_final_mean_is_what_was_evaluated():
+    es, mean = at_final_mean()
+    edited = np.round(mean, 1)
+    es.tell(edited, [-5.0])
+    assert es.best_f == -5
+    np.testing.assert_array_equal(es.result().x, edited[0])
+
+
+def test_late_points_while_the_final_mean_is_out():
+    es, _ = at_final_mean()
+    nfev = es.nfev
+    late = np.ones((1, es.dim))
+    es.tell(late, [-7.0], ids=[-1])
+    assert (es.best_f, es.nfev, es.popsize) == (-7.0, nfev + 1, 1)
+    np.testing.assert_array_equal(es.result().x, late[0])
+    es.tell(None, [3.0])
+    assert es.nfev == nfev + 2
+    es.tell(late, [-8.0], ids=[-1])  # between two runs
+    assert es.best_f == -8
+    with pytest.raises(ArgumentError, match="`ids` must be 0 for the final mean, -1 for points of your own"):
+        es.tell(late, [1.0], ids=[17])
+    with pytest.raises(ProtocolError, match="none is out"):
+        es.tell(None, [1.0])
+
+
+def test_out_for_the_final_mean_is_checked():
+    es, mean = at_final_mean()
+    out = np.empty((3, es.dim))
+    np.testing.assert_array_equal(es.ask(out), mean)
+    with pytest.raises(ShapeError, match="`out` must be"):
+        es.ask(np.empty((1, es.dim), dtype=np.float32))
+
+
+def test_rows_of_the_next_batch_between_two_runs():
+    es = start("ipop-cma", maxfev=1002)
+    while not es.stop():
+        rows = es.popsize
+        x = es.ask()
+        assert len(x) == rows
+        es.tell(x, rastrigin(x))
+    assert es.nfev == 1002
