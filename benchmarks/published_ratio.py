@@ -10,7 +10,7 @@ standard targets, empty where it was not reached), and `published-area.csv`, wit
 post-processed data, and are not part of this project.
 
 Only targets whose published ERT is at most half the BUDGET (evaluations per dimension) count; "missed" are those among
-them that our trials never hit, "beyond" the targets that only ours hit. The interval is over our trials, for the
+them that our trials never hit. The interval is over our trials, for the
 published ERT is one number. It is just as uncertain, however: a single function is flagged where log ratio / (sqrt(2)
 standard deviation of ours) > 2.33, p < 0.01 of one side; so many tests flag some by chance, and how many are expected
 is printed. Areas are compared at the largest power of ten within the budget.
@@ -76,7 +76,7 @@ def main() -> None:
         r = compare(ours, theirs, dims=dims)
         line = (
             f"{r.value:.3f} [{r.low:.3f}, {r.high:.3f}] over {r.targets} targets of {r.problems} functions, "
-            f"{r.only_b} missed, {r.only_a} beyond"
+            f"{r.only_b} missed"
         )
         if len(dims) == 1:
             budget = 10.0 ** math.floor(math.log10(budgets[dims[0]]) + 1e-9)
