@@ -3,9 +3,10 @@
     python benchmarks/compiled_objective.py [--runs 15] [--dim 10] [--method bipop-cma]
 
 Microseconds per evaluation of `minimize` from start to end (restarts, recording and all), less what the objective
-itself takes, which is timed in turns with the runs, in compiled code, at points of such a run; medians [min - max] over runs with the seeds 1,
-2, ..., each until f <= 1e-8 or 2e5 evaluations, after one run that is not counted. "Python" is the same function called
-from Python, its calls counted in. Then the time of as many runs one after the other, over that of runs in two threads.
+itself takes, which is timed in turns with the runs, in compiled code, at the points of such a run; medians [min - max]
+over runs with the seeds 1, 2, ..., each until f <= 1e-8 or 2e5 evaluations, after one run that is not counted. "Python"
+is the same function called from Python, its calls counted in. Then the time of as many runs one after the other, over
+that of runs in two threads.
 """
 
 from __future__ import annotations
