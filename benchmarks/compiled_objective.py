@@ -6,7 +6,7 @@ Microseconds per evaluation of `minimize` from start to end (restarts, recording
 itself takes, which is timed in turns with the runs, in compiled code, at the points of such a run; medians [min - max]
 over runs with the seeds 1, 2, ..., each until f <= 1e-8 or 2e5 evaluations, after one run that is not counted. "Python"
 is the same function called from Python, its calls counted in. Then the time of as many runs one after the other, over
-that of runs in two threads.
+that of runs in two threads, both without a history.
 """
 
 from __future__ import annotations
@@ -41,9 +41,12 @@ def main() -> None:
     options = parser.parse_args()
     fun, x0 = compiled(rastrigin), np.full(options.dim, 2.0)
 
-    def run(seed: int, objective: Callable[[np.ndarray], float] = fun) -> lmcma.Result:
-        limits = {"ftarget": 1e-8, "maxfev": 200_000}
-        return lmcma.minimize(objective, x0, 2.0, method=options.method, x0_box=(-4, 4), rng=seed, **limits)
+    def run(seed: int, objective: Callable[[np.ndarray], float] = fun, record: bool = True) -> lmcma.Result:
+        given = {"ftarget": 1e-8, "maxfev": 200_000, "method": options.method, "x0_box": (-4, 4)}
+        return lmcma.minimize(objective, x0, 2.0, rng=seed, record=record, **given)
+
+    def bare(seed: int) -> lmcma.Result:
+        return run(seed, record=False)
 
     visited: list[np.ndarray] = []
 
@@ -74,9 +77,9 @@ def main() -> None:
         print(f"{name:>10} {np.median(us):6.2f} [{us.min():.2f} - {us.max():.2f}]")
     ratios = []
     for _ in range(3):
-        serial, _ = timed(lambda: [run(seed) for seed in range(1, options.runs + 1)])
+        serial, _ = timed(lambda: [bare(seed) for seed in range(1, options.runs + 1)])
         with ThreadPoolExecutor(2) as pool:
-            threads, _ = timed(lambda pool=pool: list(pool.map(run, range(1, options.runs + 1))))
+            threads, _ = timed(lambda pool=pool: list(pool.map(bare, range(1, options.runs + 1))))
         ratios.append(serial / threads)
     print(f"two threads: {np.median(ratios):.2f} times as fast [{min(ratios):.2f} - {max(ratios):.2f}]")
 
