@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import signal
+import threading
 import time
 from collections.abc import Callable
-from typing import Any, TypeAlias, cast
+from types import TracebackType
+from typing import Any, Self, TypeAlias, cast
 
 import numpy as np
 
@@ -56,37 +59,38 @@ def run(
     """
     started = time.monotonic()
     limit: Stop | None = None
-    whole = True  # the strategy is between two of its steps, and not in one
     compiled = _Compiled(evaluate)
     if compiled.possible(strategy) and recorder is not None:
         recorder.every(_COMPILED_STEP)
-    try:
-        while limit is None and strategy.stop() is None:
-            whole = False
-            nit = strategy.nit
-            values = compiled.advance(strategy, 1 if callback else math.inf if recorder is None else recorder.due)
-            if values is not None:
-                f = values
-            else:
-                x = strategy.ask()
-                whole = True
-                f = np.asarray(evaluate(x), dtype=np.float64)
-                if f.shape[:1] != (len(x),):
-                    raise ShapeError(f"`evaluate` must return {len(x)} values, one per row; got shape {f.shape}.")
-                whole = False
-                strategy.tell(None, f)  # None: the rows as asked, whatever the objective did to its argument
-            if recorder is not None:
-                recorder.record(strategy, f, iterations=max(1, strategy.nit - nit))
-            whole = True
-            if checkpoint is not None:
-                checkpoint.note(strategy)
-            if callback is not None and _wants_to_stop(callback, strategy):
-                limit = Stop(StopReason.CALLBACK)
-            elif max_time is not None and (spent := time.monotonic() - started) >= max_time:
-                limit = Stop(StopReason.MAX_TIME, spent, max_time)
-    finally:
-        if checkpoint is not None and whole and strategy.nfev:
-            checkpoint.write(strategy)
+    with _Interrupts() as interrupts:
+        try:
+            while limit is None and strategy.stop() is None:
+                interrupts.hold()
+                nit = strategy.nit
+                due = 1 if callback else math.inf if recorder is None else recorder.due
+                values = compiled.advance(strategy, due)
+                if values is not None:
+                    f = values
+                else:
+                    x = strategy.ask()
+                    interrupts.release()
+                    f = np.asarray(evaluate(x), dtype=np.float64)
+                    if f.shape[:1] != (len(x),):
+                        raise ShapeError(f"`evaluate` must return {len(x)} values, one per row; got shape {f.shape}.")
+                    interrupts.hold()
+                    strategy.tell(None, f)  # None: the rows as asked, whatever the objective did to its argument
+                if recorder is not None:
+                    recorder.record(strategy, f, iterations=max(1, strategy.nit - nit))
+                interrupts.release()
+                if checkpoint is not None:
+                    checkpoint.note(strategy)
+                if callback is not None and _wants_to_stop(callback, strategy):
+                    limit = Stop(StopReason.CALLBACK)
+                elif max_time is not None and (spent := time.monotonic() - started) >= max_time:
+                    limit = Stop(StopReason.MAX_TIME, spent, max_time)
+        finally:
+            if checkpoint is not None and not interrupts.held and strategy.nfev:
+                checkpoint.write(strategy)
     if recorder is not None and limit is not None:
         recorder.record(strategy, f, last=True)
     result = strategy.result()
@@ -94,6 +98,44 @@ def run(
         result.update(stop=limit, message=limit.message, status=1, success=False)
     result["history"] = recorder
     return result
+
+
+class _Interrupts:
+    """Ctrl-C waits while the strategy is between two of its states, and so never leaves half a step behind."""
+
+    def __init__(self) -> None:
+        self.held = False
+        self._before: Any = None
+        self._waiting: tuple[Any, ...] | None = None
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():  # where signals are handled
+            before = signal.getsignal(signal.SIGINT)
+            if callable(before):
+                self._before = before
+                signal.signal(signal.SIGINT, self._come)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _come(self, *signal_and_frame: Any) -> None:
+        if self.held:
+            self._waiting = signal_and_frame
+        else:
+            self._before(*signal_and_frame)
+
+    def hold(self) -> None:
+        """The strategy's turn."""
+        self.held = True
+
+    def release(self) -> None:
+        """Its turn is over, and what came meanwhile may happen."""
+        self.held = False
+        if self._waiting is not None:
+            arrived, self._waiting = self._waiting, None
+            self._before(*arrived)
 
 
 class _Compiled:

@@ -410,7 +410,7 @@ def _print_result(result: Result, seconds: float, seed: int, checkpoint: Path | 
         "sigma": f"{result.sigma:.4g}",
         "method": f"{result.method}, n = {len(result.x)}, seed {seed}",
         "time": f"{seconds:.2f} s",
-        **({} if checkpoint is None else {"kept in": f"{checkpoint}, to go on with --resume"}),
+        **({"kept in": f"{checkpoint}, to go on with --resume"} if checkpoint and checkpoint.exists() else {}),
     }
     for key, text in rows.items():
         table.add_row(key, text)

@@ -8,7 +8,7 @@ import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, NoReturn, Self, TypeAlias
 
 import numpy as np
 
@@ -87,6 +87,7 @@ class Evaluator(ABC):
         self.on_error = on_error
         self.nfail = 0
         self._calls = 0  # evaluations of the batches before
+        self._worked = False  # whether anything did, in this session
 
     @abstractmethod
     def __call__(self, x: FloatArray) -> FloatArray:
@@ -112,6 +113,10 @@ class Evaluator(ABC):
     def _settle(self, x: FloatArray, outcome: Outcome) -> FloatArray:
         """The values of a batch, once the rule for failures is applied."""
         values, failures = outcome
+        failed = sum(failure.rows for failure in failures.values())
+        if failed == len(x) and not self._worked:  # nothing has worked since this session began
+            self._raise(x[min(failures)], min(failures), failures[min(failures)])
+        self._worked = True
         for row in sorted(failures):
             self._failed(x[row], row, failures[row])
         self._calls += len(x)
@@ -121,18 +126,21 @@ class Evaluator(ABC):
         """Whether a failure in this row of the current batch ends the run."""
         return self.on_error == "raise" or self._calls + row == 0
 
+    def _raise(self, x: FloatArray, row: int, failure: Failure) -> NoReturn:
+        call = self._calls + row
+        when = "at its first evaluation" if call == 0 else f"at evaluation {call + 1}"
+        where = np.array2string(x, threshold=8, precision=6)
+        raise ObjectiveError(
+            f"`fun` must return {self._promise}; it failed {when}, x = {where}: {failure.text}. "
+            "Return float('nan') where f cannot be computed"
+            + (", or use on_error='worst'." if call else "; most points around x0 should work."),
+            x.copy(),
+        ) from failure.error
+
     def _failed(self, x: FloatArray, row: int, failure: Failure) -> None:
         """Count a failure, or raise it."""
-        call = self._calls + row
         if self._fatal(row):
-            when = "at its first evaluation" if call == 0 else f"at evaluation {call + 1}"
-            where = np.array2string(x, threshold=8, precision=6)
-            raise ObjectiveError(
-                f"`fun` must return {self._promise}; it failed {when}, x = {where}: {failure.text}. "
-                "Return float('nan') where f cannot be computed"
-                + (", or use on_error='worst'." if call else "; fun(x0) should work."),
-                x.copy(),
-            ) from failure.error
+            self._raise(x, row, failure)
         if self.nfail == 0:
             _log.warning("objective failed, counted as NaN (said once; `nfail` counts): %s", failure.text)
         self.nfail += failure.rows

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import multiprocessing
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing.connection import Connection
@@ -14,6 +16,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 _T = TypeVar("_T")
+_PR_SET_PDEATHSIG = 1  # of Linux's prctl
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # read by libraries loaded later
 
 
@@ -52,9 +55,20 @@ class Processes:
         """End the processes; `now`: whatever they are doing."""
         if now:
             self._ours.close()
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._kill()
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._ours.close()
         self._lifeline.close()
+
+    def _kill(self) -> None:
+        """End processes that do not leave by themselves, at work in compiled code that holds on to the interpreter."""
+        processes = list((getattr(self._pool, "_processes", None) or {}).values())
+        deadline = time.monotonic() + 1
+        for process in processes:
+            process.join(max(0.0, deadline - time.monotonic()))
+            if process.is_alive():
+                process.kill()
 
     def __enter__(self) -> Self:
         return self
@@ -90,6 +104,9 @@ def _begin(lifeline: Connection, threads: int, begin: Callable[..., None], args:
     import threading
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":  # where the kernel ends this process with its parent, whatever it is doing
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     threading.Thread(target=_leave_with, args=(lifeline,), daemon=True).start()
     begin(*args)
     _limit_threads(threads)

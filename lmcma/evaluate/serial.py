@@ -22,16 +22,18 @@ class Serial(Evaluator):
     def __call__(self, x: FloatArray) -> FloatArray:
         """Values of the rows of `x`, (k,)."""
         f = np.empty(len(x))
+        failures: dict[int, Failure] = {}
         fun = self.fun
         for row in range(len(x)):
             try:
                 value = fun(x[row])
                 f[row] = value if type(value) is float else as_float(value)
             except Exception as error:
-                self._failed(x[row], row, Failure(error))
+                failures[row] = Failure(error)
                 f[row] = np.nan
-        self._calls += len(x)
-        return f
+                if self._fatal(row):  # no need to go on
+                    break
+        return self._settle(x, (f, failures))
 
 
 class Vectorized(Evaluator):

@@ -19,6 +19,12 @@ def _libraries() -> list[Any]:
     return list(ThreadpoolController().select(user_api="blas").lib_controllers)
 
 
+def _set(library: Any, number: int) -> None:
+    # threadpoolctl lets only the first thread that asks change a number which all threads share, and ignores the
+    # others without a word; here all threads ask for the same
+    getattr(library, "_real_set_num_threads", library.set_num_threads)(number)
+
+
 class OneBlasThread:
     """A context manager, cheap enough for every iteration; the caller's setting comes back at its end."""
 
@@ -30,7 +36,7 @@ class OneBlasThread:
                 for library in _libraries():
                     number = library.get_num_threads()
                     if number != 1:
-                        library.set_num_threads(1)
+                        _set(library, 1)
                         _changed.append((library, number))
 
     def __exit__(
@@ -41,4 +47,4 @@ class OneBlasThread:
             _inside -= 1
             while _inside == 0 and _changed:
                 library, number = _changed.pop()
-                library.set_num_threads(number)
+                _set(library, number)

@@ -5,6 +5,7 @@ import json
 import logging
 import math
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -490,3 +491,37 @@ def test_limits_of_a_strategy():
     assert (es.nit, es.stop().threshold) == (50, 50), "the rule of the profile is still there"
     with pytest.raises(ArgumentError, match=r"`maxfev` must be >= 1"):
         es.limit(maxfev=0)
+
+
+def test_ctrl_c_in_the_middle_of_an_update_waits_for_its_end(file, monkeypatch):
+    """It once left the checkpoint unwritten, and a best value that did not belong to its point."""
+    plain = run(None)
+    tell = lmcma.CMAES.tell
+
+    def pressed(self, *arguments, **more):
+        if self.nit == 8:
+            signal.raise_signal(signal.SIGINT)
+        tell(self, *arguments, **more)
+
+    monkeypatch.setattr(lmcma.CMAES, "tell", pressed)
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        run(file)
+    assert signal.getsignal(signal.SIGINT) is handler
+    monkeypatch.setattr(lmcma.CMAES, "tell", tell)
+    assert lmcma.load(file).nit == 9
+    assert_same_run(plain, run(file, resume=True))
+
+
+def test_a_later_session_in_which_nothing_works_leaves_the_run_as_it_was(file):
+    """A resumed run whose objective was broken for the time being once ended by all_nan, for ever."""
+    plain = run(None)
+    run(file, maxiter=5)
+
+    def broken(x):
+        raise FileNotFoundError("data.csv")
+
+    with pytest.raises(ObjectiveError, match=r"data\.csv"):
+        run(file, broken, resume=True)
+    assert lmcma.load(file).nit == 5
+    assert_same_run(plain, run(file, resume=True))
