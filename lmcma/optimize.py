@@ -7,6 +7,7 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from lmcma import driver
@@ -22,6 +23,7 @@ from lmcma.result import Result
 from lmcma.strategies.protocol import Strategy
 from lmcma.termination import StopOption
 from lmcma.transforms import make_mapped
+from lmcma.transforms.coordinates import as_bounds
 from lmcma.typing import FloatArray
 
 
@@ -205,6 +207,8 @@ def _described(
     start = as_point("x0", x0)
     name = resolve(method, len(start), given["max_memory"], given["popsize"]).name
     own = {key: _plain(value) for key, value in given.items() if key not in (*_LIMITS, "max_memory", "rng")}
+    if own.get("bounds") is not None:
+        own["bounds"] = np.array(as_bounds(own["bounds"], len(start)))  # the same in whatever form they were given
     return {"method": name, "x0": start, "sigma0": sigma0, "restarts": _plain(restarts), **own}
 
 

@@ -511,7 +511,7 @@ class PopulationStrategy(ABC):
         if k > self._asked:
             raise ShapeError(
                 f"`f` must have at most {self._asked} values, one per row asked; got {k}. "
-                "Mark points of your own with `ids=-1`."
+                "Mark points of your own with -1 in `ids`."
             )
         if self._missing < self._asked and self._received[:k].any():
             raise ProtocolError(

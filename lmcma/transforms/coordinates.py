@@ -77,10 +77,11 @@ class Coordinates:
         outside = ((x < self.low) | (x > self.high)) & np.isfinite(x)
         if outside.any():
             at = tuple(int(i[0]) for i in np.nonzero(outside))
-            j, value = at[-1], x[at]
-            side = f"below low[{j}] = {self.low[j]:g}" if value < self.low[j] else f"above high[{j}] = {self.high[j]:g}"
+            j, value = at[-1], float(x[at])
+            low, high = float(self.low[j]), float(self.high[j])
+            side = f"below low[{j}] = {low}" if value < low else f"above high[{j}] = {high}"
             raise ArgumentError(
-                f"`{name}` must lie within `bounds`; {name}[{', '.join(map(str, at))}] = {value:g} is {side}. "
+                f"`{name}` must lie within `bounds`; {name}[{', '.join(map(str, at))}] = {value} is {side}. "
                 "Move it inside or onto the bound, or give wider bounds."
             )
 

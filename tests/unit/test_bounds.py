@@ -246,7 +246,7 @@ BAD = [
     (
         {"method": "ipop-cma", "bounds": (0, 1), "x0_box": (-1, 1)},
         ArgumentError,
-        r"x0_box\[0\] = -1 is below low\[0\] = 0",
+        r"x0_box\[0\] = -1\.0 is below low\[0\] = 0\.0",
     ),
     (
         {"method": "ipop-cma", "bounds": (0, 1), "x0_box": (0.5, 0.1)},
@@ -410,9 +410,9 @@ def test_points_outside_are_refused_without_a_trace():
     f = sphere(x)
     with pytest.raises(ArgumentError, match=r"`x` must lie within `bounds`; x\[2, 1\] = 2.5 is above high\[1\] = 2"):
         a.tell(far, f)
-    with pytest.raises(ArgumentError, match=r"x\[0, 0\] = -7 is below low\[0\] = -0.333333"):
+    with pytest.raises(ArgumentError, match=r"x\[0, 0\] = -7\.0 is below low\[0\] = -0.333333"):
         a.tell(np.full((1, 4), -7.0), [1.0], ids=[-1])
-    with pytest.raises(ArgumentError, match=r"x\[0, 2\] = 3 is above"):
+    with pytest.raises(ArgumentError, match=r"x\[0, 2\] = 3\.0 is above"):
         a.inject([0, 0, 3.0, 0])
     assert_same_state(a, b)
     a.tell(far[:1], f[:1], ids=[0])  # the row as asked, whatever the other ones are

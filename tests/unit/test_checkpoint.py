@@ -440,8 +440,8 @@ def test_an_interrupted_strategy_is_not_kept(file, monkeypatch):
         ({"stop": {"tolx": 1e-3}}, r"`stop\['tolx'\]` must be .*, 1e-09; got 0.001"),
         ({"stop": {"tolfun": 1e-9}}, r"`stop` must be .*, {'tolx': 1e-09}; got {'tolfun': 1e-09}"),
         ({"stop": lmcma.StopRules()}, r"`stop` must be .*, {'tolx': 1e-09}; got {'maxiter': None, .*\.\.\.\. Only"),
-        ({"bounds": (-1, 2)}, r"`bounds\[0\]` must be .*, -2; got -1"),
-        ({"bounds": None}, r"`bounds` must be .*, \(-2, 2\); got None"),
+        ({"bounds": (-1, 2)}, r"`bounds\[0\]\[0\]` must be .*, -2.0; got -1.0"),
+        ({"bounds": None}, r"`bounds` must be .*; got None"),
         ({"stds": [1, 2]}, r"`stds` must be .*, None; got \[1, 2\]"),
     ],
 )
@@ -525,3 +525,10 @@ def test_a_later_session_in_which_nothing_works_leaves_the_run_as_it_was(file):
         run(file, broken, resume=True)
     assert lmcma.load(file).nit == 5
     assert_same_run(plain, run(file, resume=True))
+
+
+def test_the_same_bounds_in_another_form(file):
+    plain = run(None, bounds=(-3, None))
+    run(file, bounds=(-3, None), maxiter=5)
+    again = run(file, bounds=[(-3, np.inf)] * len(X0), resume=True)
+    assert_same_run(plain, again)
