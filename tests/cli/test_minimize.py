@@ -223,7 +223,7 @@ def test_attributes_are_followed(lmcma_in):
             ["problem:cost", "--x0", "1", "--bounds", "problem.py"],
             "`--bounds` must be .* got 'problem.py': could not conv",
         ),
-        (["problem:cost", "--x0", "1", "--bounds", "2,3"], "x0.0. = 1 is below low.0. = 2"),
+        (["problem:cost", "--x0", "1", "--bounds", "2,3"], "x0.0. = 1.0 is below low.0. = 2"),
         (["problem:cost", "--x0", "1", "--bounds", "0,3", "--option", "bounds=1"], "repeats what --bounds says"),
         (["problem:cost", "--x0", "1", "--max-time", "0"], "`--max-time` must be"),
         (["problem:cost", "--x0", "1", "--seed", "-1"], "`rng` must be"),
