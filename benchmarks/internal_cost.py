@@ -143,7 +143,7 @@ def main() -> None:
     print("                            modcma                           K  to floor")
     for n in map(int, options.dims.split(",")):
         times = []
-        for repeat in range((5 if n <= 10 else 1) * options.repeats + 1):  # short ones scatter most
+        for repeat in range((10 if n <= 5 else 5 if n <= 10 else 1) * options.repeats + 1):  # short ones scatter most
             x0 = np.random.default_rng(repeat).uniform(-4, 4, n)
             ours = lmcma.make(options.method, x0, 2.0, rng=repeat)
             reference = {"lazy": "reference"} if isinstance(ours, lmcma.CMAES) else {}
@@ -155,12 +155,14 @@ def main() -> None:
                 "cmaes": singles(CMA(mean=x0, sigma=2.0, seed=repeat)),
                 "modcma": stepped(x0, 2.0),
             }
-            iterations = 100 if n <= 40 else gap * max(1, 40 // gap)
+            iterations = {2: 40, 5: 60}.get(n, 100) if n <= 40 else gap * max(1, 40 // gap)
             row = []
             for name, block in peers.items():
                 slow = name == "cmaes" and n >= 40  # ten milliseconds per evaluation
                 block(max(gap, 30) if not slow else 2)
                 row.append(block(iterations if not slow else 2))
+            if (ended := ours.stop()) is not None:
+                sys.exit(f"the block at n={n} is too long: {ended.message}")
             row.append(floor(ours, gap) if n >= 100 and isinstance(ours, lmcma.CMAES) else np.nan)
             times.append(row)
         us = np.array(times[1:]) * 1e6  # the first repetition warms up

@@ -9,6 +9,8 @@ standard targets, empty where it was not reached), and `published-area.csv`, wit
 (evaluations per dimension), area and solved. They can be made from the reports in the public COCO archive of
 post-processed data, and are not part of this project.
 
+Several RESULTS of the same problems, such as from campaigns with different seeds, count as one.
+
 Only targets whose published ERT is at most half the BUDGET (evaluations per dimension) count; "missed" are those among
 them that our trials never hit. The interval is over our trials, for the
 published ERT is one number. It is just as uncertain, however: a single function is flagged where log ratio / (sqrt(2)
@@ -19,6 +21,7 @@ is printed. Areas are compared at the largest power of ten within the budget.
 from __future__ import annotations
 
 import csv
+import dataclasses
 import math
 import sys
 from pathlib import Path
@@ -28,7 +31,7 @@ import numpy as np
 from lmcma.bbob.compare import compare
 from lmcma.bbob.reference import Reference
 from lmcma.bbob.runs import load
-from lmcma.bbob.score import GRID, STANDARD, Results, grid_index
+from lmcma.bbob.score import GRID, STANDARD, Results, Trials, grid_index
 
 LEVEL = 2.33
 
@@ -55,6 +58,11 @@ def published(folder: Path, suite: str, algorithm: str, budgets: dict[int, float
     return Reference(algorithm, erts)
 
 
+def joined(a: Trials, b: Trials) -> Trials:
+    """The trials of two campaigns on the same problem, such as with different seeds."""
+    return Trials(*(np.concatenate([getattr(a, f.name), getattr(b, f.name)]) for f in dataclasses.fields(Trials)))
+
+
 def main() -> None:
     if len(sys.argv) < 5:
         sys.exit(__doc__)
@@ -63,7 +71,8 @@ def main() -> None:
     for argument in sys.argv[4:]:
         path, _, budget = argument.rpartition(":")
         part = load(path).results[method]
-        trials |= part.trials
+        for problem, found in part.trials.items():
+            trials[problem] = joined(trials[problem], found) if problem in trials else found
         budgets |= dict.fromkeys(part.dims(), float(budget))
     ours = Results(method, part.suite, trials)
     theirs = published(folder, ours.suite, algorithm, budgets)

@@ -22,7 +22,6 @@ from lmcma.typing import BoolArray, FloatArray, IntArray
 
 _SIGNATURE = types.float64(types.float64[::1], types.boolean[::1])
 OBJECTIVE = types.FunctionType(_SIGNATURE)
-_GENERATOR = numba.typeof(np.random.default_rng())
 _VECTOR, _MATRIX, _INTS = types.float64[::1], types.float64[:, ::1], types.int64[::1]
 
 
@@ -62,35 +61,33 @@ def evaluate(fun: Any, x: FloatArray, f: FloatArray, raised: BoolArray) -> int:
 
 # fmt: off
 @kernel(types.Tuple((types.int64, types.float64, types.int64))(
-    OBJECTIVE, _GENERATOR, _VECTOR, _INTS, types.boolean[::1], _MATRIX, _MATRIX, _VECTOR, _VECTOR,
+    OBJECTIVE, types.int64, types.int64, _VECTOR, _INTS, types.boolean[::1], _MATRIX, _MATRIX, _VECTOR, _VECTOR,
     types.float64, types.float64, types.int64,
 ))
 def advance_covariance(
-    fun: Any, rng: np.random.Generator, state: FloatArray, table: IntArray, own: BoolArray, long: FloatArray,
+    fun: Any, key: int, batch: int, state: FloatArray, table: IntArray, own: BoolArray, long: FloatArray,
     x: FloatArray, f: FloatArray, best_x: FloatArray, best_f: float, ftarget: float, most: int,
 ) -> tuple[int, float, int]:
     """Iterations of CMA-ES, at most `most`: how many were done, the best value, how many values were NaN.
 
-    state, table, own, long : see `covariance.update`; x, f : the population and its values; best_x : (n,), follows
-    `best_f`.  Ends earlier where a rule stops the run, the histories are full, or the objective raised: then the
-    population that was drawn is still to be evaluated, which is told by minus one minus the number of iterations.
+    key, batch : see `covariance.sample`, `batch` being the number of the first; state, table, own, long : see
+    `covariance.update`; x, f : the population and its values; best_x : (n,), follows `best_f`.  Ends earlier where a
+    rule stops the run, the histories are full, or the objective raised: then the population that was drawn is still to
+    be evaluated, which is told by minus one minus the number of iterations.
     """
     # fmt: on
     n_nan = 0
     raised = np.zeros(1, dtype=np.bool_)
     values = np.empty(len(f))  # until all are there
     count = table[covariance._COUNT : covariance._ORDER]
-    z = state[table[covariance.Z] : table[covariance.Z + 1]]
     for done in range(most):
         if count[stopping.LONG] == long.shape[1]:
             return done, best_f, n_nan
-        for i in range(len(z)):
-            z[i] = rng.standard_normal()
-        covariance.sample(state, table, x)
+        covariance.sample(state, table, key, batch + done, x)
         if evaluate(fun, x, values, raised) < len(x):
             return -1 - done, best_f, n_nan
         f[:] = values
-        nans, _, best_f = covariance.tell(state, table, x[:0], f, own, long, best_x, best_f)
+        nans, _, best_f, _ = covariance.tell(state, table, x[:0], f, own, long, best_x, best_f)
         n_nan += nans
         if count[MASK] != 0 or best_f <= ftarget:
             return done + 1, best_f, n_nan

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from lmcma.kernels import selection, stopping
+from lmcma.kernels import normals, selection, stopping
 from lmcma.kernels.batch import EDITED, find_best
 from lmcma.kernels.compile import kernel
 from lmcma.kernels.eigen import eigh
@@ -21,6 +21,7 @@ from lmcma.kernels.selection import path_goes_on, select
 from lmcma.typing import BoolArray, FloatArray, IntArray
 
 LOOPS_UP_TO = 16
+FULL = -3
 
 # fields of the state, in order
 (SCALARS, MEAN, P_SIGMA, P_C, D_, DIAGONAL, C_, BT, WEIGHTS, OMEGA, NORM2, Y_W, Z_W, Z, Y) = range(15)
@@ -91,8 +92,11 @@ def field(state: FloatArray, at: IntArray, k: int) -> FloatArray:
 
 
 @kernel
-def sample(state: FloatArray, table: IntArray, x: FloatArray) -> None:
-    """Write the first rows of ``mean + sigma Y`` into `x`, Y = (Z * D) @ B.T; Z and Y stay in the state."""
+def sample(state: FloatArray, table: IntArray, key: int, batch: int, x: FloatArray) -> None:
+    """Write the first rows of ``mean + sigma Y`` into `x`, Y = (Z * D) @ B.T; Z and Y stay in the state.
+
+    Z is batch number `batch` of the normal numbers of the stream `key`.
+    """
     at = table[:_COUNT]
     n = at[MEAN + 1] - at[MEAN]
     popsize = at[WEIGHTS + 1] - at[WEIGHTS]
@@ -100,6 +104,7 @@ def sample(state: FloatArray, table: IntArray, x: FloatArray) -> None:
     Bt = field(state, at, BT).reshape((n, n))
     z = field(state, at, Z).reshape((popsize, n))
     y = field(state, at, Y).reshape((popsize, n))
+    normals.fill(key, batch * z.size, field(state, at, Z))
     if n <= LOOPS_UP_TO:
         for k in range(popsize):
             y_k, z_k = y[k], z[k]
@@ -130,12 +135,14 @@ def tell(
     long: FloatArray,
     best_x: FloatArray,
     best_f: float,
-) -> tuple[int, int, float]:
+) -> tuple[int, int, float, int]:
     """A whole batch at once: compare, find the best, update.
 
     x : (popsize, n), or (0, n) for "as asked"; best_x : (n,), follows `best_f`; the others see `update`.  Returns what
-    `batch.take_whole` does.
+    `batch.take_whole` does, and the mask of rules that hold; the row is `FULL`, and nothing done, where `long` is.
     """
+    if table[_COUNT + stopping.LONG] == long.shape[1]:
+        return 0, FULL, best_f, 0
     at = table[:_COUNT]
     n = at[MEAN + 1] - at[MEAN]
     mean, sigma = field(state, at, MEAN), state[at[SCALARS] + SIGMA]
@@ -143,13 +150,12 @@ def tell(
     for row in range(x.shape[0]):
         for j in range(n):
             if x[row, j] != mean[j] + sigma * y[row, j]:  # as `sample` computes it
-                return 0, EDITED, best_f
+                return 0, EDITED, best_f, 0
     n_nan, best, best_f = find_best(f, best_f)
     if best >= 0:
         for j in range(n):
             best_x[j] = mean[j] + sigma * y[best, j]
-    update(state, table, f, own, long)
-    return n_nan, best, best_f
+    return n_nan, best, best_f, update(state, table, f, own, long)
 
 
 @kernel
@@ -221,7 +227,7 @@ def update(state: FloatArray, table: IntArray, f: FloatArray, own: BoolArray, lo
     # covariance matrix
     stall = c_1 * (1 - h) * c_c * (2 - c_c)  # variance that p_c misses while it is stalled
     if count[ACTIVE] == ACTIVE_2010 and not diagonal_only:
-        c_minus = _active_2010(state, at, ranking, own, mu, count_finite(f), order[popsize:])
+        c_minus = _active_2010(state, at, z, ranking, own, mu, count_finite(f), order[popsize:])
         decay = 1 - c_1 - c_mu + 0.5 * c_minus + stall
         rate_mu = c_mu + 0.5 * c_minus
     else:
@@ -349,7 +355,14 @@ def _add_rows(state: FloatArray, at: IntArray, ints: IntArray, decay: float, c_1
 
 @kernel
 def _active_2010(
-    state: FloatArray, at: IntArray, ranking: IntArray, own: BoolArray, mu: int, n_finite: int, scratch: IntArray
+    state: FloatArray,
+    at: IntArray,
+    z: FloatArray,
+    ranking: IntArray,
+    own: BoolArray,
+    mu: int,
+    n_finite: int,
+    scratch: IntArray,
 ) -> float:
     """Weights of the negative update of IPOP-aCMA-ES (Hansen & Ros 2010); its rate c_minus, 0 where there is none.
 
@@ -360,7 +373,6 @@ def _active_2010(
     n = at[MEAN + 1] - at[MEAN]
     popsize = at[WEIGHTS + 1] - at[WEIGHTS]
     s = field(state, at, SCALARS)
-    z = field(state, at, Z).reshape((popsize, n))
     omega, weights, norm2 = field(state, at, OMEGA), field(state, at, WEIGHTS), field(state, at, NORM2)
     if n_finite < mu or s[C_MINUS] == 0.0:
         return 0.0

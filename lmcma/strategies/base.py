@@ -116,6 +116,8 @@ class PopulationStrategy(ABC):
         self.rules = rules
         self.limit(ftarget=ftarget, maxfev=maxfev, maxiter=maxiter)
         self._rng = random.generator(rng)
+        self._key = int(self._rng.integers(2**63))  # of the stream of normal numbers
+        self._batch = -1  # number of the batch drawn last
 
         self._nfev = 0
         self._nit = 0
@@ -123,6 +125,7 @@ class PopulationStrategy(ABC):
         self._best_x = self.x0.copy()
         self._best_f = math.nan
         # the batch out for evaluation
+        self._mask = 0  # what `_fired` said after the last update
         self._asked = 0  # its rows; 0: none is out
         self._missing = 0
         self._f = np.zeros(self._popsize)
@@ -159,9 +162,9 @@ class PopulationStrategy(ABC):
     def sigma(self) -> float:
         """The step size."""
 
-    @abstractmethod
     def _draw(self) -> None:
-        """Draw the random numbers of a whole batch."""
+        """Go on to the random numbers of the next batch, all of it."""
+        self._batch += 1
 
     @abstractmethod
     def _write(self, out: FloatArray) -> None:
@@ -178,12 +181,12 @@ class PopulationStrategy(ABC):
         """
 
     @abstractmethod
-    def _stops(self) -> list[Stop]:
-        """The strategy's own rules that hold now."""
+    def _fired(self) -> int:
+        """The strategy's own rules that hold, a bit each."""
 
     @abstractmethod
-    def _rules_hold(self) -> bool:
-        """Whether `_stops` has anything to say."""
+    def _stops(self) -> list[Stop]:
+        """The strategy's own rules that hold now."""
 
     @abstractmethod
     def _state(self) -> State:
@@ -303,19 +306,20 @@ class PopulationStrategy(ABC):
         """
         rows = self._asked or self.popsize
         x = np.empty((rows, self._n)) if out is None else as_out(out, rows, self._n)
-        again = self._asked > 0
-        if not again:
-            if self._rules_hold() and (broken := self._broken()) is not None:
-                raise ProtocolError(
-                    f"`ask` has no distribution to sample from: {broken.message}. "
-                    "End the run when `stop()` is not None, or start again from `result().x`."
-                )
-            self._draw()
-            self._asked = self._missing = rows
-            if len(self._waiting):
-                k = max(1, rows - 1)
-                self._injected, self._waiting = self._waiting[:k], self._waiting[k:]
-        self._write_batch(x, again)
+        if self._asked:
+            self._write_batch(x, again=True)
+            return x
+        if self._mask and (broken := self._broken()) is not None:
+            raise ProtocolError(
+                f"`ask` has no distribution to sample from: {broken.message}. "
+                "End the run when `stop()` is not None, or start again from `result().x`."
+            )
+        self._draw()
+        self._asked = self._missing = rows
+        if len(self._waiting):
+            k = max(1, rows - 1)
+            self._injected, self._waiting = self._waiting[:k], self._waiting[k:]
+        self._write_batch(x)
         return x
 
     def tell(self, x: ArrayLike | None, f: ArrayLike, *, ids: Sequence[int] | ArrayLike | None = None) -> None:
@@ -361,7 +365,7 @@ class PopulationStrategy(ABC):
     def stop(self) -> Stop | None:
         """Why the run is over; None while it is not. Truthy, with reason, value, threshold and `also`."""
         if (
-            not self._rules_hold()
+            not self._mask
             and self._nfev < self.maxfev
             and self._nit < self._iteration_limit
             and not self._best_f <= self.ftarget
@@ -421,6 +425,8 @@ class PopulationStrategy(ABC):
             "best_x": self._best_x.copy(),
             "best_f": self._best_f,
             "rng": random.generator_state(self._rng),
+            "key": self._key,
+            "batch": self._batch,
             "asked": self._asked,
             "f": np.where(self._received, self._f, 0.0),
             "received": self._received.copy(),
@@ -456,6 +462,7 @@ class PopulationStrategy(ABC):
             es = cls._blank(state)
             es._set_base_state(state)
             es._set_state(state)
+            es._mask = es._fired()
         except KeyError as e:
             raise StateError(f"`state` must have the entry {e}; it is missing. The state is incomplete.") from e
         except (ValueError, TypeError) as e:
@@ -477,7 +484,7 @@ class PopulationStrategy(ABC):
             or type(f) is not np.ndarray
             or f.dtype is not _FLOAT64
             or f.shape != (rows,)
-            or not f.flags.carray  # contiguous, and writeable: what kernels are compiled for
+            or not f.flags.carray  # what kernels are compiled for: contiguous, and writeable
         ):
             return False
         if x is None:
@@ -504,6 +511,7 @@ class PopulationStrategy(ABC):
             if best >= 0:
                 self._best_x = x[best].copy() if len(x) else self._row(best)
             self._update(f, self._own, None, None)
+            self._mask = self._fired()
         return n_nan, best, best_f
 
     def _take_in_order(self, points: FloatArray | None, values: FloatArray) -> None:
@@ -588,6 +596,7 @@ class PopulationStrategy(ABC):
                 self._update(f, self._own, *self._take_foreign())
             finally:
                 self._own[:] = True
+                self._mask = self._fired()
         else:
             self._foreign = [e for e in self._foreign if e[2] < 0]
             self._own[:] = True
@@ -678,6 +687,7 @@ class PopulationStrategy(ABC):
         self._best_x = np.array(state["best_x"], dtype=np.float64)
         self._best_f = float(state["best_f"])
         self._rng = random.generator_from_state(state["rng"])
+        self._key, self._batch = int(state["key"]), int(state["batch"])
         self._asked = int(state["asked"])
         self._f = np.array(state["f"], dtype=np.float64)
         self._received = np.array(state["received"], dtype=np.bool_)

@@ -354,15 +354,12 @@ class CMAES(PopulationStrategy):
 
     # ---------------------------------------------------------------- one iteration
 
-    def _draw(self) -> None:
-        self._rng.standard_normal(out=self._z)
-
     def _write(self, out: FloatArray) -> None:
         if self._blas is None:
-            kernels.sample(self._s, self._table, out)
+            kernels.sample(self._s, self._table, self._key, self._batch, out)
         else:
             with self._blas:
-                kernels.sample(self._s, self._table, out)
+                kernels.sample(self._s, self._table, self._key, self._batch, out)
 
     def _write_again(self, out: FloatArray) -> None:
         out[:] = self.mean + self.sigma * self._y[: len(out)]  # as `kernels.sample` computes it, to the bit
@@ -395,12 +392,19 @@ class CMAES(PopulationStrategy):
         return self._tell(x, f, self._own)
 
     def _tell(self, x: FloatArray, f: FloatArray, own: BoolArray) -> tuple[int, int, float]:
-        self._make_room()
-        told = (self._s, self._table, x, f, own, self._long, self._best_x, self._best_f)
         if self._blas is None:
-            return kernels.tell(*told)
-        with self._blas:
-            return kernels.tell(*told)
+            n_nan, best, best_f, self._mask = kernels.tell(
+                self._s, self._table, x, f, own, self._long, self._best_x, self._best_f
+            )
+        else:
+            with self._blas:
+                n_nan, best, best_f, self._mask = kernels.tell(
+                    self._s, self._table, x, f, own, self._long, self._best_x, self._best_f
+                )
+        if best == kernels.FULL:
+            self._make_room()
+            return self._tell(x, f, own)
+        return n_nan, best, best_f
 
     def advance(self, fun: Any, most: int) -> FloatArray | None:
         """At most so many iterations in compiled code, as `ask` and `tell` would do them, to the bit.
@@ -424,25 +428,28 @@ class CMAES(PopulationStrategy):
         if self.maxfev < math.inf:
             most = min(most, int(self.maxfev - self._nfev) // rows)
         most = int(min(most, self._iteration_limit - self._nit))
-        if most < 1 or self._asked or self._foreign or len(self._waiting) or self._rules_hold():
+        if most < 1 or self._asked or self._foreign or len(self._waiting) or self._mask:
             return None
         x = np.empty((rows, self._n))
         self._make_room()
         with self._blas or contextlib.nullcontext():
             done, self._best_f, n_nan = advance_covariance(
-                *(fun, self._rng, self._s, self._table, self._own, self._long, x, self._f),
+                *(fun, self._key, self._batch + 1, self._s, self._table, self._own, self._long, x, self._f),
                 *(self._best_x, self._best_f, self.ftarget, most),
             )
         raised = done < 0
         done = -1 - done if raised else done
+        self._batch += done + raised
         self._nit += done
         self._nfev += done * rows
         self._nfail += n_nan
+        self._mask = self._fired()
         if raised:  # the population is drawn, and to be evaluated otherwise
             self._asked = self._missing = rows
         return self._f.copy() if done else None
 
     def _make_room(self) -> None:
+        """Room for more values in the long histories, where there is none."""
         if self._count[stopping.LONG] == self._long.shape[1]:
             self._long = stopping.make_room(self._long, self._count, self._field(kernels.TOL))
 
@@ -454,11 +461,11 @@ class CMAES(PopulationStrategy):
         scale = clipping(z)
         return admit(f, own, foreign_f, (self._y, y * scale), (self._z, z * scale))
 
-    def _rules_hold(self) -> bool:
-        return bool(self._count[kernels.MASK])
+    def _fired(self) -> int:
+        return int(self._count[kernels.MASK])
 
     def _stops(self) -> list[Stop]:
-        return stopping.fired(int(self._count[kernels.MASK]), self._field(kernels.VALUE), self._field(kernels.TOL))
+        return stopping.fired(self._fired(), self._field(kernels.VALUE), self._field(kernels.TOL))
 
     # ---------------------------------------------------------------- save and restore
 
@@ -470,7 +477,6 @@ class CMAES(PopulationStrategy):
         "Bt": kernels.BT,
         "D": kernels.D_,
         "diagonal": kernels.DIAGONAL,
-        "z": kernels.Z,
         "stop_values": kernels.VALUE,
         "recent_best": kernels.RING,
         "flat": kernels.FLAGS,

@@ -23,7 +23,7 @@ from lmcma import random
 from lmcma.arguments import as_count
 from lmcma.errors import ArgumentError
 from lmcma.kernels import limited_memory as kernels
-from lmcma.kernels import selection, stopping
+from lmcma.kernels import normals, selection, stopping
 from lmcma.kernels.blas_threads import OneBlasThread
 from lmcma.kernels.ranking import rank
 from lmcma.kernels.selection import select
@@ -275,16 +275,20 @@ class LMCMA(PopulationStrategy):
     # ---------------------------------------------------------------- one generation
 
     def _draw(self) -> None:
+        super()._draw()
         p = self.params
-        if self.noise == "gaussian":
-            self._rng.standard_normal(out=self._gauss)
-        else:
+        if self.noise == "rademacher":
             self._signs[:] = self._rng.integers(0, 2**64, self._signs.shape, dtype=np.uint64)
         r = p.m_sigma * np.abs(self._rng.standard_normal(len(self._used)))
         r[0] *= p.m_sigma_first / p.m_sigma
         np.minimum(self._stored, np.ceil(r), out=self._used, casting="unsafe")
 
     def _write(self, out: FloatArray) -> None:
+        if self.noise == "gaussian":
+            normals.fill(self._key, self._batch * self._gauss.size, self._gauss.reshape(-1))
+        self._write_again(out)
+
+    def _write_again(self, out: FloatArray) -> None:
         self._write_from(0, out)
 
     def _write_from(self, first: int, out: FloatArray) -> None:
@@ -403,8 +407,8 @@ class LMCMA(PopulationStrategy):
             mask |= 1 << stopping.NUMERIC
         ends.count[selection.MASK] = mask
 
-    def _rules_hold(self) -> bool:
-        return self._ends.hold()
+    def _fired(self) -> int:
+        return self._ends.mask()
 
     def _stops(self) -> list[Stop]:
         return self._ends.fired()
@@ -426,7 +430,6 @@ class LMCMA(PopulationStrategy):
             "ages": self._ages[:k].copy(),
             "f_previous": None if self._f_previous is None else self._f_previous.copy(),
             "signs": self._signs.copy(),
-            "gauss": self._gauss.copy(),
             "used": self._used.copy(),
             **self._ends.state(),
         }
@@ -451,5 +454,5 @@ class LMCMA(PopulationStrategy):
         k = self._stored = len(state["ages"])
         self._P[:k], self._ages[:k] = state["P"], state["ages"]
         self._refresh(0)
-        self._signs[:], self._gauss[:], self._used[:] = state["signs"], state["gauss"], state["used"]
+        self._signs[:], self._used[:] = state["signs"], state["used"]
         self._ends.restore(state)

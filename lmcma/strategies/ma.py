@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike
 
 from lmcma import random
 from lmcma.kernels import matrix_adaptation as kernels
+from lmcma.kernels import normals
 from lmcma.kernels.blas_threads import OneBlasThread
 from lmcma.strategies import cma
 from lmcma.strategies.base import PopulationStrategy
@@ -200,10 +201,11 @@ class MAES(PopulationStrategy):
 
     # ---------------------------------------------------------------- one iteration
 
-    def _draw(self) -> None:
-        self._rng.standard_normal(out=self._z)
-
     def _write(self, out: FloatArray) -> None:
+        normals.fill(self._key, self._batch * self._z.size, self._z.reshape(-1))
+        self._write_again(out)
+
+    def _write_again(self, out: FloatArray) -> None:
         with self._blas:
             kernels.sample(self._scalars, self._vectors, self._Mt, self._z, self._d, self._ints, out)
 
@@ -228,8 +230,8 @@ class MAES(PopulationStrategy):
                 *(rules.count, rules.tol, rules.value, rules.ring, rules.flags, rules.long),
             )
 
-    def _rules_hold(self) -> bool:
-        return self._stop.hold()
+    def _fired(self) -> int:
+        return self._stop.mask()
 
     def _stops(self) -> list[Stop]:
         return self._stop.fired()
@@ -244,7 +246,6 @@ class MAES(PopulationStrategy):
             "path": self.path.copy(),
             "M": np.array(self.M, order="C"),
             "diagonal": self._vectors[kernels.DIAGONAL].copy(),
-            "z": self._z.copy(),
             **self._stop.state(),
         }
 
@@ -257,7 +258,6 @@ class MAES(PopulationStrategy):
         self.mean[:], self.path[:] = state["mean"], state["path"]
         self._vectors[kernels.DIAGONAL] = state["diagonal"]
         self._Mt[:] = np.transpose(state["M"])
-        self._z[:] = state["z"]
         self._stop.restore(state)
 
 

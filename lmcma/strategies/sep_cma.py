@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 
 from lmcma import random
 from lmcma.errors import ArgumentError
+from lmcma.kernels import normals
 from lmcma.kernels import separable as kernels
 from lmcma.strategies import cma
 from lmcma.strategies.base import PopulationStrategy
@@ -197,10 +198,11 @@ class SepCMAES(PopulationStrategy):
 
     # ---------------------------------------------------------------- one iteration
 
-    def _draw(self) -> None:
-        self._rng.standard_normal(out=self._z)
-
     def _write(self, out: FloatArray) -> None:
+        normals.fill(self._key, self._batch * self._z.size, self._z.reshape(-1))
+        self._write_again(out)
+
+    def _write_again(self, out: FloatArray) -> None:
         kernels.sample(self._scalars, self._vectors, self._z, out)
 
     def _row(self, row: int) -> FloatArray:
@@ -221,8 +223,8 @@ class SepCMAES(PopulationStrategy):
             *(rules.count, rules.tol, rules.value, rules.ring, rules.flags, rules.long),
         )
 
-    def _rules_hold(self) -> bool:
-        return self._stop.hold()
+    def _fired(self) -> int:
+        return self._stop.mask()
 
     def _stops(self) -> list[Stop]:
         return self._stop.fired()
@@ -239,7 +241,6 @@ class SepCMAES(PopulationStrategy):
             "p_sigma": v[kernels.P_SIGMA].copy(),
             "p_c": v[kernels.P_C].copy(),
             "c": v[kernels.C_].copy(),
-            "z": self._z.copy(),
             **self._stop.state(),
         }
 
@@ -261,7 +262,6 @@ class SepCMAES(PopulationStrategy):
         ):
             self._vectors[row] = state[name]
         np.sqrt(self.c, out=self._vectors[kernels.D_])
-        self._z[:] = state["z"]
         self._stop.restore(state)
 
 

@@ -34,13 +34,13 @@ class StopState:
         if self.count[stopping.LONG] == self.long.shape[1]:
             self.long = stopping.make_room(self.long, self.count, self.tol)
 
-    def hold(self) -> bool:
-        """Whether `fired` has anything to say."""
-        return bool(self.count[selection.MASK])
+    def mask(self) -> int:
+        """The rules that hold since the last iteration, a bit each."""
+        return int(self.count[selection.MASK])
 
     def fired(self) -> list[Stop]:
         """The rules that hold since the last iteration."""
-        return stopping.fired(int(self.count[selection.MASK]), self.value, self.tol)
+        return stopping.fired(self.mask(), self.value, self.tol)
 
     def state(self) -> State:
         """All but the thresholds, which follow from the options."""

@@ -274,7 +274,8 @@ def test_random_points_under_random_ranking(make):
         es.inject(es.mean + 1e6 * es.sigma * rng.standard_normal(es.dim))
         es.tell(None, rng.random(len(es.ask())))
     growth = (np.median(es.snapshot()["stds"]) / before) ** (1 / 300)
-    assert growth < (1.15 if es.dim == 1 else 1.03)  # as measured with some room; 1.02 for six variables
+    # with some room to what was measured: 1.02 to 1.05 over 12 seeds in six variables
+    assert growth < (1.15 if es.dim == 1 else 1.06)
 
 
 @every

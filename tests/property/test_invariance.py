@@ -37,7 +37,7 @@ def test_only_ranks_matter(make, transform):
     learned = distribution(b)
     for key, leaf in distribution(a).items():
         np.testing.assert_array_equal(leaf, learned[key], err_msg=key)
-    assert a.best_f < 1e-2 * ellipsoid(make().ask()).min()  # something was learned
+    assert a.best_f < 5e-2 * ellipsoid(make().ask()).min()  # something was learned
 
 
 @every

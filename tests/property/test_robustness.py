@@ -111,7 +111,7 @@ def test_a_matrix_with_nan_is_rebuilt():
     mask = with_covariance(es, broken)
     assert mask == 1 << covariance.stopping.EIGEN_FAILURE
     np.testing.assert_allclose(es.C, good, atol=1e-14)
-    es._count[covariance.MASK] = mask
+    es._mask = es._count[covariance.MASK] = mask
     assert es.stop().reason == "eigen_failure"
     with pytest.raises(ProtocolError, match="no distribution to sample from: eigen_failure"):
         es.ask()

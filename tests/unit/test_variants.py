@@ -98,7 +98,7 @@ def test_rules_on_axes_of_a_diagonal_matrix():
         # the axis looked at is t mod n, of coordinates any counts
         assert reasons == ([rule, None, None] if rule == "noeffectaxis" else [rule] * 3)
     es = lmcma.SepCMAES(np.ones(3), 1.0, rng=1, stop={"profile": "none", "conditioncov": 1e14})
-    es.c[0] = 1.1e14
+    es.c[0] = 2e14
     es._vectors[4, 0] = np.sqrt(es.c[0])
     es.tell(None, sphere(es.ask() / np.sqrt(es.c)))
     assert es.stop().reason == "conditioncov"
