@@ -53,7 +53,8 @@ def flat(state, prefix=""):
 
 
 # what a state holds besides the search distribution
-_BOOKKEEPING = {"batch", 
+_BOOKKEEPING = {
+    "batch",
     *("nfev", "nit", "nfail", "best_x", "best_f", "rng", "counters", "stop_values", "recent_best", "flat"),
     *("long_history", "asked", "f", "received", "own", "injected", "waiting", "foreign_x", "foreign_f", "foreign_row"),
     *("z", "signs", "gauss", "used", "f_previous"),

@@ -9,8 +9,7 @@ With C_0 = I and C_t = (1 - c_1) C_{t-1} + c_1 p_t p_t^T, a factor A_t (A_t A_t^
 with s_t = sqrt(1 + c_1 ||v_t||^2 / (1 - c_1)): no cancellation, no division by ||v_t||.  Unrolled,
 A_k z = a^k z + sum_t a^(k - t) b_t (v_t . z) p_t, where each dot product takes the original z.
 
-Rows of `P` and `V` are in order of age, the oldest first.  Base vectors z are rows of `gauss`, or, where that has no
-columns, signs +1 and -1 packed into the words of `signs`.
+Rows of `P` and `V` are in order of age, the oldest first.
 """
 
 from __future__ import annotations
@@ -20,86 +19,85 @@ import math
 import numpy as np
 
 from lmcma.kernels.compile import kernel
+from lmcma.kernels.low_rank import add_rows
+from lmcma.kernels.noise import Noise, block
+from lmcma.kernels.ranking import rank
 from lmcma.typing import FloatArray, IntArray
 
 _TILE = 2048  # columns worked on at a time, so that a step stays in the first-level cache
 
 
 @kernel
-def base_vector(signs: IntArray, gauss: FloatArray, row: int, z: FloatArray) -> None:
-    """Write base vector `row` into z, (n,)."""
-    n = len(z)
-    if gauss.shape[1]:
-        z[:] = gauss[row]
-        return
-    words = signs[row]
-    for w in range(n // 64):
-        bits = words[w]
-        part = z[64 * w : 64 * w + 64]
-        for j in range(64):
-            part[j] = 1.0 - 2.0 * ((bits >> np.uint64(j)) & np.uint64(1))
-    for j in range(64 * (n // 64), n):
-        z[j] = 1.0 - 2.0 * ((words[j // 64] >> np.uint64(j % 64)) & np.uint64(1))
-
-
-@kernel
-def coefficients(z: FloatArray, V: FloatArray, b: FloatArray, k: int, used: int, c_1: float, q: FloatArray) -> float:
-    """Write the weight of p_t, a^(k - t) b_t (v_t . z), into q[t] for the newest `used` of k rows, 0 elsewhere.
-
-    Returns the weight of z itself, a^used.
-    """
-    a = math.sqrt(1 - c_1)
-    q[:] = 0.0
-    factor = 1.0
-    for back in range(used):
-        t = k - 1 - back
-        q[t] = factor * b[t] * np.dot(V[t], z)
-        factor *= a
-    return factor
-
-
-@kernel
-def write_candidates(
-    mean: FloatArray,
-    sigma: float,
-    signs: IntArray,
-    gauss: FloatArray,
-    mirrored: bool,
-    P: FloatArray,
+def prepare(
+    noise: Noise,
     V: FloatArray,
     b: FloatArray,
     k: int,
     used: IntArray,
     c_1: float,
-    z: FloatArray,
     Q: FloatArray,
     alpha: FloatArray,
+) -> None:
+    """Write the weights of stored paths and of the base vector in each step into `Q` and `alpha`.
+
+    Base vector l uses the newest used[l] of k paths: q_t = a^(k - t) b_t (v_t . z) for them, 0 for the others, and
+    alpha_l = a^used[l].  V : (m, n); b : (m,); used, alpha : (bases,); Q : (bases, m).
+    """
+    n = V.shape[1]
+    a = math.sqrt(1 - c_1)
+    z = np.empty(min(n, _TILE))
+    Q[:] = 0.0
+    for start in range(0, n, _TILE):
+        end = min(start + _TILE, n)
+        part = z[: end - start]
+        for base in range(len(used)):
+            if used[base] > 0:
+                block(noise, n, base, start, part)
+                q = Q[base]
+                for t in range(k - used[base], k):
+                    q[t] += np.dot(V[t, start:end], part)
+    for base in range(len(used)):
+        q, factor = Q[base], 1.0
+        for back in range(used[base]):
+            t = k - 1 - back
+            q[t] *= factor * b[t]
+            factor *= a
+        alpha[base] = factor
+
+
+@kernel
+def write_candidates(
+    noise: Noise,
+    mean: FloatArray,
+    sigma: float,
+    alpha: FloatArray,
+    Q: FloatArray,
+    P: FloatArray,
+    k: int,
+    used: IntArray,
+    twins: int,
     first: int,
     out: FloatArray,
 ) -> None:
     """Write candidates `first`, `first` + 1, ... into the rows of `out`: mean +- sigma times the step of a base vector.
 
-    mean, z : (n,), z scratch; P, V : (m, n); b : (m,); used : (bases,) rows each base vector uses, the newest ones;
-    Q : (bases, m) and alpha : (bases,), overwritten with the weights of stored paths and base vector in each step.
-    A base vector serves candidates 2l and 2l + 1 where `mirrored`, else candidate l.
+    mean : (n,); alpha, used : (bases,), Q : (bases, m) as of `prepare`; P : (m, n); twins : 1 or 2, candidates of a
+    base vector.
     """
     n = len(mean)
-    step = np.empty(_TILE)
-    twins = 2 if mirrored else 1
+    step = np.empty(min(n, _TILE))
     last = first + out.shape[0]
-    for base in range(first // twins, (last + twins - 1) // twins):
-        base_vector(signs, gauss, base, z)
-        q = Q[base]
-        alpha[base] = coefficients(z, V, b, k, used[base], c_1, q)
-        for start in range(0, n, _TILE):
-            end = min(start + _TILE, n)
-            width = end - start
-            part, y = step[:width], mean[start:end]
-            part[:] = alpha[base] * z[start:end]
-            for t in range(k - used[base], k):
-                weight, p = q[t], P[t, start:end]
-                for j in range(width):
-                    part[j] += weight * p[j]
+    for start in range(0, n, _TILE):
+        end = min(start + _TILE, n)
+        width = end - start
+        part, y = step[:width], mean[start:end]
+        for base in range(first // twins, (last + twins - 1) // twins):
+            block(noise, n, base, start, part)
+            weight = alpha[base]
+            for j in range(width):
+                part[j] *= weight
+            oldest = k - used[base]
+            add_rows(P, oldest, Q[base, oldest:k], start, part)
             for twin in range(twins):
                 row = base * twins + twin - first
                 if 0 <= row < out.shape[0]:
@@ -110,36 +108,21 @@ def write_candidates(
 
 
 @kernel
-def mean_step(
-    signs: IntArray,
-    gauss: FloatArray,
-    weights: FloatArray,
-    Q: FloatArray,
-    alpha: FloatArray,
-    P: FloatArray,
-    z: FloatArray,
-    out: FloatArray,
-) -> None:
-    """Write the weighted sum of steps into `out`: sum_l w_l alpha_l z_l + (w^T Q) P.
+def population_success(f: FloatArray, f_previous: FloatArray) -> float:
+    """How much better a generation is than the one before, by ranks: in [-1, 1], 0 for equally good ones.
 
-    weights : (bases,), a mirrored twin counted with a minus sign.  From coefficients, not from differences of
-    candidates, which lose all digits when sigma is small against the mean.
+    Both are ranked together, this generation first on ties; the difference of the mean ranks over their size.
     """
-    out[:] = 0.0
-    for base in range(len(weights)):
-        w = weights[base] * alpha[base]
-        if w != 0.0:
-            base_vector(signs, gauss, base, z)
-            for j in range(len(out)):
-                out[j] += w * z[j]
-    for t in range(P.shape[0]):
-        w = 0.0
-        for base in range(len(weights)):
-            w += weights[base] * Q[base, t]
-        if w != 0.0:
-            p = P[t]
-            for j in range(len(out)):
-                out[j] += w * p[j]
+    k = len(f)
+    both = np.empty(2 * k)
+    both[:k] = f
+    both[k:] = f_previous
+    order, work = np.empty(2 * k, dtype=np.int64), np.empty(2 * k, dtype=np.int64)
+    rank(both, order, work)
+    ahead = 0
+    for place in range(2 * k):
+        ahead += place if order[place] >= k else -place
+    return ahead / k**2
 
 
 @kernel

@@ -84,12 +84,42 @@ def gemm(a: FloatArray, b: FloatArray, out: FloatArray, scalars: FloatArray, int
 
     a : (k, n); b : (n, m); out : (k, m); scalars : (>= 2,) scratch.
     """
+    accumulate(a, b, 1.0, 0.0, out, scalars, ints)
+
+
+@kernel
+def accumulate(
+    a: FloatArray, b: FloatArray, alpha: float, beta: float, out: FloatArray, scalars: FloatArray, ints: IntArray
+) -> None:
+    """Set ``out = beta out + alpha a @ b``.
+
+    a : (k, n); b : (n, m); out : (k, m), each may be a block of columns of a larger array; scalars : (>= 2,) scratch.
+    """
     ints[0], ints[1], ints[2], ints[3] = _N, b.shape[1], a.shape[0], a.shape[1]
-    scalars[0], scalars[1] = 1.0, 0.0
-    trans, m, k, n, beta = ints[0:], ints[1:], ints[2:], ints[3:], scalars[1:]
+    ints[4], ints[5], ints[6] = a.strides[0] // 8, b.strides[0] // 8, out.strides[0] // 8
+    scalars[0], scalars[1] = alpha, beta
+    trans, m, k, n, beta_ = ints[0:], ints[1:], ints[2:], ints[3:], scalars[1:]
     # fmt: off
-    _dgemm(trans.ctypes, trans.ctypes, m.ctypes, k.ctypes, n.ctypes, scalars.ctypes, b.ctypes, m.ctypes,
-           a.ctypes, n.ctypes, beta.ctypes, out.ctypes, m.ctypes)
+    _dgemm(trans.ctypes, trans.ctypes, m.ctypes, k.ctypes, n.ctypes, scalars.ctypes, b.ctypes, ints[5:].ctypes,
+           a.ctypes, ints[4:].ctypes, beta_.ctypes, out.ctypes, ints[6:].ctypes)
+    # fmt: on
+
+
+@kernel
+def accumulate_transposed(
+    a: FloatArray, b: FloatArray, beta: float, out: FloatArray, scalars: FloatArray, ints: IntArray
+) -> None:
+    """Set ``out = beta out + a @ b.T``.
+
+    a : (k, n); b : (m, n); out : (k, m), each may be a block of columns of a larger array; scalars : (>= 2,) scratch.
+    """
+    ints[0], ints[1], ints[2], ints[3], ints[7] = _N, b.shape[0], a.shape[0], a.shape[1], _T
+    ints[4], ints[5], ints[6] = a.strides[0] // 8, b.strides[0] // 8, out.strides[0] // 8
+    scalars[0], scalars[1] = 1.0, beta
+    trans_a, trans_b, m, k, n, beta_ = ints[0:], ints[7:], ints[1:], ints[2:], ints[3:], scalars[1:]
+    # fmt: off
+    _dgemm(trans_b.ctypes, trans_a.ctypes, m.ctypes, k.ctypes, n.ctypes, scalars.ctypes, b.ctypes, ints[5:].ctypes,
+           a.ctypes, ints[4:].ctypes, beta_.ctypes, out.ctypes, ints[6:].ctypes)
     # fmt: on
 
 

@@ -23,9 +23,10 @@ from lmcma import random
 from lmcma.arguments import as_count
 from lmcma.errors import ArgumentError
 from lmcma.kernels import limited_memory as kernels
-from lmcma.kernels import normals, selection, stopping
+from lmcma.kernels import selection, stopping
 from lmcma.kernels.blas_threads import OneBlasThread
-from lmcma.kernels.ranking import rank
+from lmcma.kernels.low_rank import combine, move
+from lmcma.kernels.noise import NO_GAUSS, Noise
 from lmcma.kernels.selection import select
 from lmcma.strategies.base import PopulationStrategy, default_popsize
 from lmcma.strategies.foreign import clipping, steps
@@ -79,26 +80,6 @@ def parameters(n: int, popsize: int, memory: int | None = None) -> LMCMAParamete
         target_gap=n,
         period=max(1, int(math.log(n))),
     )
-
-
-def population_success(f: FloatArray, f_previous: FloatArray) -> float:
-    """How much better this generation is than the last, by ranks: in [-1, 1], 0 for equally good ones.
-
-    Both are ranked together, this generation first on ties; the difference of the mean ranks over their size.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> float(population_success(np.array([1.0, 2.0, 3.0]), np.array([4.0, 5.0, 6.0])))
-    1.0
-    """
-    both = np.concatenate([f, f_previous])
-    order, work = np.empty(len(both), dtype=np.int64), np.empty(len(both), dtype=np.int64)
-    rank(both, order, work)
-    ranks = np.empty(len(both))
-    ranks[order] = np.arange(len(both))
-    k = len(f)
-    return float((ranks[k:].sum() - ranks[:k].sum()) / k**2)
 
 
 class LMCMA(PopulationStrategy):
@@ -193,7 +174,8 @@ class LMCMA(PopulationStrategy):
         self.noise = noise or ("rademacher" if n >= _SIGNS_FROM else "gaussian")
         self.mirrored = bool(mirrored)
         self.params = p = parameters(n, popsize, memory)
-        bases = -(-popsize // 2) if mirrored else popsize
+        self._twins = 2 if mirrored else 1
+        bases = -(-popsize // self._twins)
 
         self._mean = self.x0.copy()
         self._sigma = self.sigma0
@@ -208,14 +190,16 @@ class LMCMA(PopulationStrategy):
         self._f_previous: FloatArray | None = None
 
         # the batch that is out: base vectors, paths used, weights of path and base vector in each step
-        self._signs = np.zeros((bases, -(-n // 64)), dtype=np.uint64)
-        self._gauss = np.zeros((bases, n if self.noise == "gaussian" else 0))
+        self._signs = np.zeros((bases, -(-n // 64) if self.noise == "rademacher" else 0), dtype=np.uint64)
+        self._gauss = NO_GAUSS
         self._used = np.zeros(bases, dtype=np.int64)
         self._Q = np.zeros((bases, p.memory))
         self._alpha = np.ones(bases)
 
         self._ends = StopState(self.rules, n, popsize, p.mu)
-        self._z = np.empty(n)
+        self._order = np.empty(2 * popsize, dtype=np.int64)
+        self._omega = np.empty(popsize)
+        self._everyone = np.ones(popsize, dtype=np.bool_)  # no weight is negative
         self._delta = np.empty(n)
         self._blas: contextlib.AbstractContextManager[None] = (
             OneBlasThread() if n >= _ONE_BLAS_THREAD_FROM else contextlib.nullcontext()
@@ -283,29 +267,28 @@ class LMCMA(PopulationStrategy):
         r[0] *= p.m_sigma_first / p.m_sigma
         np.minimum(self._stored, np.ceil(r), out=self._used, casting="unsafe")
 
+    def _noise(self) -> Noise:
+        return self._signs, self._gauss, self._key, self._batch * len(self._used) * self._n
+
     def _write(self, out: FloatArray) -> None:
-        if self.noise == "gaussian":
-            normals.fill(self._key, self._batch * self._gauss.size, self._gauss.reshape(-1))
+        with self._blas:
+            self._prepare()
         self._write_again(out)
+
+    def _prepare(self) -> None:
+        """The weights of stored paths and of base vectors in the steps."""
+        k, c_1 = self._stored, self.params.c_1
+        kernels.prepare(self._noise(), self._V, self._b, k, self._used, c_1, self._Q, self._alpha)
 
     def _write_again(self, out: FloatArray) -> None:
         self._write_from(0, out)
 
     def _write_from(self, first: int, out: FloatArray) -> None:
-        with self._blas:
-            kernels.write_candidates(
-                *(
-                    self._mean,
-                    self._sigma,
-                    self._signs,
-                    self._gauss,
-                    self.mirrored,
-                    self._P,
-                    self._V,
-                    self._b,
-                ),
-                *(self._stored, self._used, self.params.c_1, self._z, self._Q, self._alpha, first, out),
-            )
+        """Candidates `first`, `first` + 1, ... into the rows of `out`."""
+        kernels.write_candidates(
+            *(self._noise(), self._mean, self._sigma, self._alpha, self._Q, self._P, self._stored, self._used),
+            *(self._twins, first, out),
+        )
 
     def _row(self, row: int) -> FloatArray:
         x = np.empty((1, self._n))
@@ -315,59 +298,55 @@ class LMCMA(PopulationStrategy):
     def _update(
         self, f: FloatArray, own: BoolArray, foreign_x: FloatArray | None, foreign_f: FloatArray | None
     ) -> None:
-        p = self.params
-        ends = self._ends
+        p, ends, k = self.params, self._ends, self._popsize
         g = int(ends.count[stopping.T])
-        values = f if foreign_f is None else np.concatenate([f, foreign_f[np.count_nonzero(~own) :]])
-        k = len(values)
-        weights, omega, order = np.zeros(k), np.empty(k), np.empty(2 * k, dtype=np.int64)
-        weights[: len(f)] = p.weights
-        everyone = np.ones(k, dtype=np.bool_)  # no weight is negative
+        values, weights, omega, order, everyone = f, p.weights, self._omega, self._order, self._everyone
+        if foreign_f is not None:  # points beyond the population take part in selection, with no weight of their own
+            values = np.concatenate([f, foreign_f[np.count_nonzero(~own) :]])
+            k = len(values)
+            weights = np.concatenate([weights, np.zeros(k - len(f))])
+            omega, order, everyone = np.empty(k), np.empty(2 * k, dtype=np.int64), np.ones(k, dtype=np.bool_)
         if not select(values, everyone, weights, omega, order, ends.count, ends.tol, ends.value):
             return
 
         # mean and path
-        delta = self._mean_step(omega, own, foreign_x)
-        self._mean += self._sigma * delta
-        self._p_c *= 1 - p.c_c
-        self._p_c += math.sqrt(p.c_c * (2 - p.c_c) * p.mueff) * delta
+        self._mean_step(omega, own, foreign_x)
+        scale = math.sqrt(p.c_c * (2 - p.c_c) * p.mueff)
+        reach = move(self._mean, self._sigma, self._delta, self._p_c, p.c_c, scale)
         if g % p.period == 0:
             self._insert(g)
 
         # population success rule; points beyond the population have no part in it
         if self._f_previous is not None:
-            z_psr = population_success(f, self._f_previous) - p.z_star
+            z_psr = kernels.population_success(f, self._f_previous) - p.z_star
             self._s = (1 - p.c_sigma) * self._s + p.c_sigma * z_psr
             self._sigma *= math.exp(self._s / p.d_sigma)
-        self._f_previous = f.copy()
-        self._test_rules(values, order[:k])
+            self._f_previous[:] = f
+        else:
+            self._f_previous = f.copy()
+        self._test_rules(values, order[:k], reach)
 
-    def _mean_step(self, omega: FloatArray, own: BoolArray, foreign_x: FloatArray | None) -> FloatArray:
-        """Weighted mean of the selected steps, in units of sigma."""
+    def _mean_step(self, omega: FloatArray, own: BoolArray, foreign_x: FloatArray | None) -> None:
+        """The weighted mean of the selected steps, in units of sigma, into `_delta`."""
         popsize = self._popsize
-        mine = np.where(own, omega[:popsize], 0.0)
+        mine = omega[:popsize] if foreign_x is None else np.where(own, omega[:popsize], 0.0)
         if self.mirrored:
-            if popsize % 2:
-                mine = np.append(mine, 0.0)
-            mine = mine[0::2] - mine[1::2]
-        kernels.mean_step(
-            self._signs,
-            self._gauss,
-            mine,
-            self._Q,
-            self._alpha,
-            self._P[: self._stored],
-            self._z,
-            self._delta,
-        )
+            singles = mine[0::2].copy()
+            singles[: popsize // 2] -= mine[1::2]
+            mine = singles
+        k = self._stored
+        combine(self._noise(), mine * self._alpha, mine @ self._Q[:, :k], self._P[:k], self._delta)
         if foreign_x is not None:
             theirs = np.concatenate([omega[:popsize][~own], omega[popsize:]])
             for step, weight in zip(steps(foreign_x, self._mean, self._sigma), theirs, strict=True):
                 if weight > 0:
-                    np.copyto(self._z, step)
-                    kernels.inverse_times(self._z, self._V, self._d, self._stored, self.params.c_1)
-                    self._delta += weight * clipping(self._z[None, :])[0] * step
-        return self._delta
+                    z = step.copy()
+                    self._invert(z)
+                    self._delta += weight * clipping(z[None, :])[0] * step
+
+    def _invert(self, x: FloatArray) -> None:
+        """Replace `x` by the base vector whose step it is, with all paths in use."""
+        kernels.inverse_times(x, self._V, self._d, self._stored, self.params.c_1)
 
     def _insert(self, g: int) -> None:
         """Store the path of generation g; where all places are taken, one makes room."""
@@ -388,7 +367,7 @@ class LMCMA(PopulationStrategy):
 
     # ---------------------------------------------------------------- stopping
 
-    def _test_rules(self, f: FloatArray, order: IntArray) -> None:
+    def _test_rules(self, f: FloatArray, order: IntArray, reach: float) -> None:
         ends = self._ends
         ends.make_room()
         mask = stopping.value_rules(f, order, ends.tol, ends.value, ends.count, ends.ring, ends.flags, ends.long)
@@ -401,7 +380,6 @@ class LMCMA(PopulationStrategy):
                 *(self._mean, self._sigma, self.sigma0, 1.0, self._p_c, diagonal, math.nan, widest),
                 *(ends.tol, ends.value),
             )
-        reach = float(np.abs(self._mean).max()) + 1e3 * self._n * self._sigma * (1 + float(np.abs(self._p_c).max()))
         ends.value[stopping.NUMERIC] = reach
         if not reach < ends.tol[stopping.NUMERIC]:
             mask |= 1 << stopping.NUMERIC

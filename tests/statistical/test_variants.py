@@ -34,7 +34,8 @@ def test_ma(name, n):
 def test_self_cma(rates0):
     """Medians of 15 seeds: at least 1.2 times as fast on the sharp ridge, at most 12 % slower on the sphere."""
     ridge, sphere = (
-        self_cma.medians(name, None, 15)[0] / self_cma.medians(name, rates0, 15)[0] for name in ("sharp_ridge", "sphere")
+        self_cma.medians(name, None, 15)[0] / self_cma.medians(name, rates0, 15)[0]
+        for name in ("sharp_ridge", "sphere")
     )
     assert ridge >= 1.2
     assert 1 / sphere <= 1.12
