@@ -26,6 +26,8 @@ from lmcma.typing import FloatArray, IntArray
 
 _TILE = 2048  # columns worked on at a time, so that a step stays in the first-level cache
 
+_LARGEST_LOSS = 1e8  # of digits, by which scalar products of paths may be worse than the paths themselves
+
 
 @kernel
 def prepare(
@@ -126,16 +128,103 @@ def population_success(f: FloatArray, f_previous: FloatArray) -> float:
 
 
 @kernel
-def refresh(P: FloatArray, V: FloatArray, b: FloatArray, d: FloatArray, first: int, k: int, c_1: float) -> None:
-    """Recompute v, b, d of rows `first` to k - 1; each depends on all rows before it."""
+def companions(
+    G: FloatArray, k: int, c_1: float, W: FloatArray, H: FloatArray, b: FloatArray, d: FloatArray, loss: FloatArray
+) -> None:
+    """The companions v_t = sum_j W_tj p_j of k paths from the scalar products of the paths alone, in O(k^3).
+
+    Fills the leading parts of W (lower triangular), H = V V^T, b, d, and in `loss` the factor by which errors of
+    rounding may have grown, 1 or more.  G, W, H : (m, m), G = P P^T; b, d, loss : (m,).
+    """
     a = math.sqrt(1 - c_1)
-    for t in range(first, k):
-        v = V[t]
-        v[:] = P[t]
-        inverse_times(v, V, d, t, c_1)
-        s = math.sqrt(1 + c_1 * np.dot(v, v) / (1 - c_1))
+    K = np.empty((k, k))  # V P^T
+    r, delta = np.empty(k), np.empty(k)
+    phi = 1.0
+    for t in range(k):
+        for j in range(t):
+            r[j] = K[j, t]
+            for i in range(j):
+                r[j] -= H[j, i] * r[i]
+            r[j] *= delta[j]
+        w, g = W[t], K[t]
+        w[:k] = 0.0
+        w[t] = phi
+        for i in range(k):
+            g[i] = phi * G[t, i]
+        for j in range(t):
+            weight = phi * r[j]
+            for i in range(j + 1):
+                w[i] -= weight * W[j, i]
+            for i in range(k):
+                g[i] -= weight * K[j, i]
+        nu = 0.0
+        for i in range(t + 1):
+            nu += w[i] * g[i]
+        nu = max(nu, 0.0)
+        for i in range(t):
+            h = K[i, t]
+            for j in range(t):
+                h -= H[i, j] * r[j]
+            H[t, i] = H[i, t] = phi * h
+        H[t, t] = nu
+        loss[t] = phi * phi * G[t, t] / nu if nu > 0.0 else 1.0
+        s = math.sqrt(1 + c_1 * nu / (1 - c_1))
         b[t] = c_1 / (a * (1 + s))
         d[t] = c_1 / (a**3 * s * (1 + s))
+        delta[t] = a * d[t]
+        phi /= a
+
+
+@kernel
+def refresh(
+    P: FloatArray, G: FloatArray, first: int, k: int, c_1: float, V: FloatArray, b: FloatArray, d: FloatArray
+) -> None:
+    """Recompute v_t of rows t >= `first` of k, and all b and d; a row depends on the rows before it.
+
+    P, V : (m, n); G : (m, m), scalar products of the paths; b, d : (m,).  A row whose path is so near to the others
+    that scalar products would lose digits is computed by the recursion itself.
+    """
+    m, n = P.shape
+    W, H, loss = np.empty((m, m)), np.empty((m, m)), np.empty(m)
+    companions(G, k, c_1, W, H, b, d, loss)
+    t = first
+    while t < k:
+        end = t
+        while end < k and loss[end] <= _LARGEST_LOSS:
+            end += 1
+        for start in range(0, n, _TILE):  # rows t to end, while their columns of P are in the cache
+            stop = min(start + _TILE, n)
+            for row in range(t, end):
+                part = V[row, start:stop]
+                part[:] = 0.0
+                add_rows(P, 0, W[row, : row + 1], start, part)
+        t = end
+        if t < k:
+            v = V[t]
+            v[:] = P[t]
+            inverse_times(v, V, d, t, c_1)
+            s = math.sqrt(1 + c_1 * np.dot(v, v) / (1 - c_1))
+            b[t] = c_1 / (math.sqrt(1 - c_1) * (1 + s))
+            d[t] = c_1 / (math.sqrt(1 - c_1) ** 3 * s * (1 + s))
+            t += 1
+
+
+@kernel
+def products(P: FloatArray, k: int, row: int, G: FloatArray) -> None:
+    """Enter the scalar products of path `row` with the k paths into `G`.
+
+    Block by block of columns, in this order: the same numbers whenever the same paths are there.
+    """
+    n = P.shape[1]
+    for t in range(k):
+        G[row, t] = 0.0
+    for start in range(0, n, _TILE):
+        stop = min(start + _TILE, n)
+        p = P[row, start:stop]
+        for t in range(k):
+            G[row, t] += np.dot(P[t, start:stop], p)
+    for t in range(k):
+        G[t, row] = G[row, t]
 
 
 @kernel
@@ -172,9 +261,13 @@ def replaced(ages: IntArray, k: int, target: int) -> int:
 
 
 @kernel
-def drop_row(P: FloatArray, V: FloatArray, b: FloatArray, d: FloatArray, ages: IntArray, q: int, k: int) -> None:
-    """Remove row q of k, the later ones move up."""
+def drop_row(P: FloatArray, V: FloatArray, G: FloatArray, ages: IntArray, q: int, k: int) -> None:
+    """Remove row q of k, the later ones move up; V may have no columns."""
     for t in range(q, k - 1):
         P[t] = P[t + 1]
         V[t] = V[t + 1]
-        b[t], d[t], ages[t] = b[t + 1], d[t + 1], ages[t + 1]
+        ages[t] = ages[t + 1]
+        G[t, :k] = G[t + 1, :k]
+    for t in range(q, k - 1):
+        for i in range(k):
+            G[i, t] = G[i, t + 1]

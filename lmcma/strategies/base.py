@@ -35,7 +35,7 @@ from lmcma.errors import (
     ShapeError,
     StateError,
 )
-from lmcma.kernels.batch import EDITED, enter_values, take_whole, unchanged_rows
+from lmcma.kernels.batch import EDITED, enter_values, probed, take_whole, unchanged_rows
 from lmcma.result import Result, outcome
 from lmcma.termination import Stop, StopReason, StopRules, first_of
 from lmcma.typing import BoolArray, FloatArray, IntArray, State
@@ -56,7 +56,7 @@ def default_popsize(n: int) -> int:
 
 
 def probe_stride(n: int) -> int:
-    """A told batch is compared with the asked one in every so many-th column."""
+    """A told batch is compared with the asked one in every so many-th cluster of columns."""
     return -(-n // _PROBED_COLUMNS)
 
 
@@ -330,7 +330,7 @@ class PopulationStrategy(ABC):
         x : (k, n) array_like or None
             The points. None stands for "as asked". With `ids` left out, rows that differ from what was asked
             (repaired ones, say) are taken as the caller's own points in place of the asked ones; they are compared
-            in all columns, for n > 10000 in every ceil(n / 10000)-th.
+            in all columns, for n > 10000 in some 10000 of them.
         f : (k,) array_like
             Their values; NaN for a failed evaluation, which ranks last.
         ids : (k,) sequence of int, optional
@@ -626,10 +626,10 @@ class PopulationStrategy(ABC):
 
     def _remember(self, out: FloatArray) -> None:
         """Keep what `_remembered` needs of the batch that goes out."""
-        self._probe = (out if self._stride == 1 else out[:, :: self._stride]).copy()
+        self._probe = probed(out, self._stride, self._probe)
 
     def _remembered(self) -> FloatArray:
-        """The batch that is out, every `_stride`-th column, to notice edited rows."""
+        """The batch that is out, in every `_stride`-th cluster of columns, to notice edited rows."""
         return self._probe
 
     def _asked_row(self, row: int) -> FloatArray:

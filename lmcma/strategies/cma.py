@@ -23,6 +23,7 @@ from lmcma.arguments import as_count
 from lmcma.errors import ArgumentError, ShapeError
 from lmcma.kernels import covariance as kernels
 from lmcma.kernels import stopping
+from lmcma.kernels.batch import probed
 from lmcma.kernels.blas_threads import OneBlasThread
 from lmcma.result import Result
 from lmcma.strategies.base import PopulationStrategy, default_popsize
@@ -371,7 +372,7 @@ class CMAES(PopulationStrategy):
         x = np.empty((self._asked, self._n))
         self._write_again(x)
         x[: len(self._injected)] = self._injected
-        return np.ascontiguousarray(x[:, :: self._stride])
+        return x if self._stride == 1 else probed(x, self._stride, self._probe)
 
     def _row(self, row: int) -> FloatArray:
         x: FloatArray = self.mean + self.sigma * self._y[row]

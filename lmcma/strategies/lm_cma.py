@@ -184,6 +184,7 @@ class LMCMA(PopulationStrategy):
         self._stored = 0  # k, paths stored so far
         self._P = np.empty((p.memory, n))
         self._V = np.empty((p.memory, n))
+        self._G = np.zeros((p.memory, p.memory))  # scalar products of the paths
         self._b = np.zeros(p.memory)
         self._d = np.zeros(p.memory)
         self._ages = np.zeros(p.memory, dtype=np.int64)
@@ -350,20 +351,21 @@ class LMCMA(PopulationStrategy):
 
     def _insert(self, g: int) -> None:
         """Store the path of generation g; where all places are taken, one makes room."""
-        p = self.params
-        first = self._stored
-        if self._stored == p.memory:
-            first = kernels.replaced(self._ages, self._stored, p.target_gap)
-            kernels.drop_row(self._P, self._V, self._b, self._d, self._ages, first, self._stored)
+        p, first = self.params, self._stored
+        if first == p.memory:
+            first = kernels.replaced(self._ages, first, p.target_gap)
+            kernels.drop_row(self._P, self._V, self._G, self._ages, first, p.memory)
             self._stored -= 1
-        self._P[self._stored] = self._p_c
-        self._ages[self._stored] = g
+        last = self._stored
+        self._P[last] = self._p_c
+        self._ages[last] = g
         self._stored += 1
+        kernels.products(self._P, self._stored, last, self._G)
         self._refresh(first)
 
     def _refresh(self, first: int) -> None:
-        with self._blas:
-            kernels.refresh(self._P, self._V, self._b, self._d, first, self._stored, self.params.c_1)
+        """What follows from the stored paths, of which those from `first` on are new in their places."""
+        kernels.refresh(self._P, self._G, first, self._stored, self.params.c_1, self._V, self._b, self._d)
 
     # ---------------------------------------------------------------- stopping
 
@@ -406,6 +408,7 @@ class LMCMA(PopulationStrategy):
             "p_c": self._p_c.copy(),
             "P": self._P[:k].copy(),
             "ages": self._ages[:k].copy(),
+            "G": self._G[:k, :k].copy(),
             "f_previous": None if self._f_previous is None else self._f_previous.copy(),
             "signs": self._signs.copy(),
             "used": self._used.copy(),
@@ -431,6 +434,7 @@ class LMCMA(PopulationStrategy):
         self._f_previous = None if previous is None else np.array(previous, dtype=np.float64)
         k = self._stored = len(state["ages"])
         self._P[:k], self._ages[:k] = state["P"], state["ages"]
+        self._G[:k, :k] = state["G"]
         self._refresh(0)
         self._signs[:], self._used[:] = state["signs"], state["used"]
         self._ends.restore(state)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from lmcma import registry
 from lmcma.arguments import as_batch, as_box, as_point, as_points, as_values
 from lmcma.errors import StateError
-from lmcma.kernels.batch import unchanged_rows
+from lmcma.kernels.batch import probed, unchanged_rows
 from lmcma.result import Result
 from lmcma.strategies.base import probe_stride
 from lmcma.strategies.protocol import Strategy
@@ -135,7 +135,7 @@ class Mapped:
     def ask(self, out: FloatArray | None = None) -> FloatArray:
         """Points to evaluate, one a row, within the bounds; see `Strategy.ask`."""
         x = self.coordinates.to_user(self.inner.ask(out))
-        self._probe = x[:, :: probe_stride(self.dim)].copy()
+        self._probe = probed(x, probe_stride(self.dim), self._probe)
         return x
 
     def tell(self, x: ArrayLike | None, f: ArrayLike, *, ids: Sequence[int] | ArrayLike | None = None) -> None:

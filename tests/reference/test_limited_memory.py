@@ -5,7 +5,8 @@ import pytest
 
 from lmcma import LMCMA
 from lmcma.kernels import limited_memory as kernels
-from lmcma.strategies.lm_cma import parameters, population_success
+from lmcma.kernels.noise import NO_GAUSS, NO_SIGNS, block
+from lmcma.strategies.lm_cma import parameters
 from tests.reference import limited_memory_twin as twin
 
 P2 = np.array([[1.0, 2.0, 0.0], [0.0, 1.0, 1.0]])
@@ -13,18 +14,28 @@ Z3 = np.array([1.0, -1.0, 2.0])
 
 
 def refreshed(P, c_1):
-    V, b, d = np.empty_like(P), np.empty(len(P)), np.empty(len(P))
-    kernels.refresh(P, V, b, d, 0, len(P), c_1)
+    k, n = P.shape
+    G, V, b, d = np.zeros((k, k)), np.empty((k, n)), np.empty(k), np.empty(k)
+    for row in range(k):
+        kernels.products(P, row + 1, row, G)
+    kernels.refresh(P, G, 0, k, c_1, V, b, d)
     return V, b, d
+
+
+def candidates(noise, mean, sigma, P, V, b, used, c_1, twins, out):
+    """All candidates of given base vectors, by the kernels."""
+    k = len(P)
+    used = np.array(used)
+    Q, alpha = np.empty((len(used), max(k, 1))), np.empty(len(used))
+    kernels.prepare(noise, V, b, k, used, c_1, Q, alpha)
+    kernels.write_candidates(noise, mean, sigma, alpha, Q, P, k, used, twins, 0, out)
+    return out
 
 
 def step(z, P, V, b, used, c_1):
     """The step of one base vector by the kernel."""
-    n, k = len(z), len(P)
-    out = np.empty((1, n))
-    args = (np.zeros(n), 1.0, np.zeros((1, 1), dtype=np.uint64), z[None, :].copy(), False, P, V, b, k)
-    kernels.write_candidates(*args, np.array([used]), c_1, np.empty(n), np.zeros((1, max(k, 1))), np.ones(1), 0, out)
-    return out[0]
+    noise = (NO_SIGNS, z[None, :].copy(), 0, 0)
+    return candidates(noise, np.zeros(len(z)), 1.0, P, V, b, [used], c_1, 1, np.empty((1, len(z))))[0]
 
 
 def test_known_answer():
@@ -124,11 +135,11 @@ def test_factor_of_the_covariance_after_replacements():
     ],
 )
 def test_replacement(m, target, period, expected):
-    P, V, b, d = np.zeros((m, 1)), np.zeros((m, 1)), np.zeros(m), np.zeros(m)
+    P, V, G = np.zeros((m, 1)), np.zeros((m, 1)), np.zeros((m, m))
     ages, k = np.zeros(m, dtype=np.int64), 0
     for g in range(0, 91, period):
         if k == m:
-            kernels.drop_row(P, V, b, d, ages, kernels.replaced(ages, k, target), k)
+            kernels.drop_row(P, V, G, ages, kernels.replaced(ages, k, target), k)
             k -= 1
         ages[k] = P[k, 0] = g
         k += 1
@@ -139,7 +150,7 @@ def test_replacement(m, target, period, expected):
 
 def test_replacement_spreads_over_a_long_run():
     ages, k = np.zeros(20, dtype=np.int64), 0
-    work = np.zeros((20, 1)), np.zeros((20, 1)), np.zeros(20), np.zeros(20)
+    work = np.zeros((20, 1)), np.zeros((20, 1)), np.zeros((20, 20))
     for g in range(0, 9001, 5):
         if k == 20:
             kernels.drop_row(*work, ages, kernels.replaced(ages, k, 256), k)
@@ -153,17 +164,17 @@ def test_replacement_spreads_over_a_long_run():
 
 def test_population_success():
     low, high = np.array([1.0, 2.0, 3.0]), np.array([4.0, 5.0, 6.0])
-    assert population_success(low, high) == 1
-    assert population_success(high, low) == -1
+    assert kernels.population_success(low, high) == 1
+    assert kernels.population_success(high, low) == -1
     # ranks 1, 4, 5 against 2, 3, 6, counted from 1
-    assert population_success(np.array([1.0, 4.0, 5.0]), np.array([2.0, 3.0, 6.0])) == pytest.approx(1 / 9)
-    assert population_success(np.zeros(3), np.zeros(3)) == 1  # the current generation comes first on ties
+    assert kernels.population_success(np.array([1.0, 4.0, 5.0]), np.array([2.0, 3.0, 6.0])) == pytest.approx(1 / 9)
+    assert kernels.population_success(np.zeros(3), np.zeros(3)) == 1  # the current generation comes first on ties
     rng = np.random.default_rng(0)
     for k in (2, 7, 40):
         f, g = rng.integers(0, 9, (2, k)).astype(float)
-        assert population_success(f, g) == pytest.approx(twin.success(f, g), abs=1e-14)
+        assert kernels.population_success(f, g) == pytest.approx(twin.success(f, g), abs=1e-14)
     f[3] = np.nan
-    assert np.isfinite(population_success(f, g))
+    assert np.isfinite(kernels.population_success(f, g))
 
 
 def test_table_of_constants():
@@ -193,11 +204,9 @@ def test_moments_of_the_steps(noise):
     V, b, _ = refreshed(P, c_1)
     bases = 100_000
     signs = rng.integers(0, 2**64, (bases, 1), dtype=np.uint64)
-    gauss = rng.standard_normal((bases, n if noise == "gaussian" else 0))
-    x = np.empty((2 * bases, n))
-    used, Q, alpha = np.full(bases, 6), np.zeros((bases, 6)), np.ones(bases)
+    base = (signs, NO_GAUSS, 0, 0) if noise == "rademacher" else (NO_SIGNS, NO_GAUSS, 11, 0)
     mean = np.arange(n) * 1.0
-    kernels.write_candidates(*(mean, 0.5, signs, gauss, True, P, V, b, 6, used, c_1, np.empty(n), Q, alpha, 0, x))
+    x = candidates(base, mean, 0.5, P, V, b, [6] * bases, c_1, 2, np.empty((2 * bases, n)))
     assert abs(x[0::2] + x[1::2] - 2 * mean).max() <= 2 * np.spacing(abs(x).max())
     steps = (x[0::2] - mean) / 0.5
     C = twin.covariance(P, c_1)
@@ -210,11 +219,13 @@ def test_moments_of_the_steps(noise):
 def test_signs():
     rng = np.random.default_rng(2)
     signs = rng.integers(0, 2**64, (40, 3), dtype=np.uint64)
-    none, z = np.empty((40, 0)), np.empty(150)
+    z = np.empty(150)
     rows = []
     for row in range(40):
-        kernels.base_vector(signs, none, row, z)
+        block((signs, NO_GAUSS, 0, 0), 150, row, 0, z)
         bits = np.unpackbits(signs[row].view(np.uint8), bitorder="little")[:150]
+        assert (z == 1.0 - 2.0 * bits).all()
+        block((signs, NO_GAUSS, 0, 0), 150, row, 64, z[64:])
         assert (z == 1.0 - 2.0 * bits).all()
         rows.append(z.copy())
     assert len(np.unique(rows, axis=0)) == 40

@@ -1,0 +1,141 @@
+"""Populations of the form mean + sigma (alpha z + Q P) for a few long rows P, all candidates at once.
+
+Three passes over blocks of columns that stay in the second-level cache: `project` gives the scalar products U = Z P^T
+from which a strategy makes the coefficients Q; `emit` writes the candidates; `combine` makes the weighted mean of steps
+from coefficients, not from differences of candidates, which lose all digits where sigma is small against the mean.
+Base vectors Z are made anew in each pass (`noise`).  A base vector serves `twins` candidates: one, or two that mirror
+each other.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lmcma.kernels import noise as base
+from lmcma.kernels.compile import kernel
+from lmcma.kernels.linalg import accumulate, accumulate_transposed
+from lmcma.kernels.noise import Noise
+from lmcma.typing import FloatArray
+
+_TILE = 1024
+
+
+@kernel
+def project(noise: Noise, bases: int, P: FloatArray, U: FloatArray) -> None:
+    """Write Z P^T into U, (bases, k).
+
+    P : (k, n).
+    """
+    n = P.shape[1]
+    Z = np.empty((bases, min(n, _TILE)))
+    scalars, ints = np.empty(2), np.empty(8, dtype=np.int32)
+    U[:] = 0.0
+    for start in range(0, n, _TILE):
+        width = min(_TILE, n - start)
+        for row in range(bases):
+            base.block(noise, n, row, start, Z[row, :width])
+        accumulate_transposed(Z[:, :width], P[:, start : start + width], 1.0, U, scalars, ints)
+
+
+@kernel
+def emit(
+    noise: Noise,
+    mean: FloatArray,
+    sigma: float,
+    alpha: float,
+    Q: FloatArray,
+    P: FloatArray,
+    twins: int,
+    first: int,
+    out: FloatArray,
+) -> None:
+    """Write candidates `first`, `first` + 1, ... into the rows of `out`.
+
+    mean : (n,); Q : (bases, k); P : (k, n); twins : 1 or 2, candidates of a base vector.
+    """
+    n, k = len(mean), P.shape[0]
+    low = first // twins
+    bases = (first + out.shape[0] + twins - 1) // twins - low
+    Z = np.empty((bases, min(n, _TILE)))
+    scalars, ints = np.empty(2), np.empty(8, dtype=np.int32)
+    for start in range(0, n, _TILE):
+        width = min(_TILE, n - start)
+        y = mean[start : start + width]
+        for row in range(bases):
+            base.block(noise, n, low + row, start, Z[row, :width])
+        if k > 0:
+            accumulate(Q[low : low + bases], P[:, start : start + width], 1.0, alpha, Z[:, :width], scalars, ints)
+        for row in range(out.shape[0]):
+            step = Z[(first + row) // twins - low, :width]
+            scale = sigma if (first + row) % twins == 0 else -sigma
+            if k == 0:
+                scale *= alpha
+            x = out[row, start : start + width]
+            for j in range(width):
+                x[j] = y[j] + scale * step[j]
+
+
+@kernel
+def combine(noise: Noise, weights: FloatArray, coefficients: FloatArray, P: FloatArray, out: FloatArray) -> None:
+    """Write sum_l weights_l z_l + sum_t coefficients_t p_t into `out`, (n,).
+
+    weights : (bases,); coefficients : (k,); P : (k, n).
+    """
+    n = len(out)
+    z = np.empty(min(n, _TILE))
+    for start in range(0, n, _TILE):
+        width = min(_TILE, n - start)
+        part, zs = out[start : start + width], z[:width]
+        part[:] = 0.0
+        for row in range(len(weights)):
+            w = weights[row]
+            if w != 0.0:
+                base.block(noise, n, row, start, zs)
+                for j in range(width):
+                    part[j] += w * zs[j]
+        add_rows(P, 0, coefficients, start, part)
+
+
+@kernel
+def add_rows(P: FloatArray, first: int, coefficients: FloatArray, start: int, part: FloatArray) -> None:
+    """Add sum_t coefficients_t p_t over rows `first`, ... of P, at the columns from `start` on, to `part`.
+
+    Four rows at a time, so that `part` is read and written less often than they are.
+    """
+    width, k = len(part), len(coefficients)
+    end = start + width
+    t = 0
+    while t + 4 <= k:
+        a, b, c, d = coefficients[t], coefficients[t + 1], coefficients[t + 2], coefficients[t + 3]
+        if a != 0.0 or b != 0.0 or c != 0.0 or d != 0.0:
+            row = first + t
+            pa, pb, pc, pd = P[row, start:end], P[row + 1, start:end], P[row + 2, start:end], P[row + 3, start:end]
+            for j in range(width):
+                part[j] += (a * pa[j] + b * pb[j]) + (c * pc[j] + d * pd[j])
+        t += 4
+    while t < k:
+        a, pa = coefficients[t], P[first + t, start:end]
+        for j in range(width):
+            part[j] += a * pa[j]
+        t += 1
+
+
+@kernel
+def move(mean: FloatArray, sigma: float, delta: FloatArray, path: FloatArray, c: float, scale: float) -> float:
+    """Set ``mean += sigma delta`` and ``path = (1 - c) path + scale delta``; the largest of both, for overflow.
+
+    The number returned bounds |mean_j| + 1000 n sigma (1 + |path_j|); NaN where one of them is.
+    """
+    n = len(mean)
+    reach, longest, total = 0.0, 0.0, 0.0
+    for start in range(0, n, _TILE):
+        end = min(start + _TILE, n)
+        y, d, p = mean[start:end], delta[start:end], path[start:end]
+        for j in range(end - start):
+            y[j] += sigma * d[j]
+            p[j] = (1 - c) * p[j] + scale * d[j]
+        for j in range(end - start):
+            reach = max(reach, abs(y[j]))
+            longest = max(longest, abs(p[j]))
+            total += y[j] * 0.0 + p[j] * 0.0  # NaN where one is not finite
+    return reach + 1e3 * n * sigma * (1 + longest) + total
