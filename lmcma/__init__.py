@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "CMAES": "lmcma.strategies.cma",
     "LMCMA": "lmcma.strategies.lm_cma",
+    "LMCMAES": "lmcma.strategies.lm_cma_es",
     "MAES": "lmcma.strategies.ma",
     "History": "lmcma.record.history",
     "Restarts": "lmcma.restarts",
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from lmcma.result import Result
     from lmcma.strategies.cma import CMAES
     from lmcma.strategies.lm_cma import LMCMA
+    from lmcma.strategies.lm_cma_es import LMCMAES
     from lmcma.strategies.ma import MAES
     from lmcma.strategies.protocol import Strategy
     from lmcma.strategies.self_cma import SelfCMAES
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CMAES",
     "LMCMA",
+    "LMCMAES",
     "MAES",
     "History",
     "Restarts",

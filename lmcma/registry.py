@@ -76,6 +76,15 @@ _METHODS = (
         "time O(n) per candidate for ~2.4 of O(log n) stored paths, memory O(n log n)",
     ),
     Method(
+        "lm-cma-es",
+        "lmcma.strategies.lm_cma_es:LMCMAES",
+        "as lm-cma, all stored paths in every candidate; half its memory, twice its time",
+        "Loshchilov, A computationally efficient limited memory CMA-ES for large scale optimization, GECCO 2014, "
+        "as corrected by Krause",
+        "no active update; constants of 2014; stop profile bbob without maxiter; no final mean",
+        "time O(n log n) per candidate, memory O(n log n)",
+    ),
+    Method(
         "sep-cma",
         "lmcma.strategies.sep_cma:SepCMAES",
         "separable or nearly separable functions of any size; learns a scale for every coordinate",

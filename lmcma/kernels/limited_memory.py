@@ -26,7 +26,7 @@ from lmcma.typing import FloatArray, IntArray
 
 _TILE = 2048  # columns worked on at a time, so that a step stays in the first-level cache
 
-_LARGEST_LOSS = 1e8  # of digits, by which scalar products of paths may be worse than the paths themselves
+LARGEST_LOSS = 1e8  # of digits, by which scalar products of paths may be worse than the paths themselves
 
 
 @kernel
@@ -65,6 +65,20 @@ def prepare(
             q[t] *= factor * b[t]
             factor *= a
         alpha[base] = factor
+
+
+@kernel
+def weigh(U: FloatArray, b: FloatArray, c_1: float, Q: FloatArray, alpha: FloatArray) -> None:
+    """`prepare` where all paths are in use, from the scalar products U = Z V^T, (bases, k), of contiguous rows."""
+    k = U.shape[1]
+    a = math.sqrt(1 - c_1)
+    factor = 1.0
+    for back in range(k):
+        t = k - 1 - back
+        for base in range(U.shape[0]):
+            Q[base, t] = factor * b[t] * U[base, t]
+        factor *= a
+    alpha[:] = factor
 
 
 @kernel
@@ -190,7 +204,7 @@ def refresh(
     t = first
     while t < k:
         end = t
-        while end < k and loss[end] <= _LARGEST_LOSS:
+        while end < k and loss[end] <= LARGEST_LOSS:
             end += 1
         for start in range(0, n, _TILE):  # rows t to end, while their columns of P are in the cache
             stop = min(start + _TILE, n)

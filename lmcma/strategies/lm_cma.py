@@ -10,7 +10,6 @@ O. Krause: correction of the 2014 program, which recomputes the stored inverse v
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
 from collections.abc import Mapping
@@ -34,7 +33,6 @@ from lmcma.strategies.stop_state import StopState
 from lmcma.termination import PROFILES, Stop, StopOption, StopRules, stop_rules
 from lmcma.typing import BoolArray, FloatArray, IntArray, State
 
-_ONE_BLAS_THREAD_FROM = 10_000  # below, dot products take no more than one by themselves
 _SNAPSHOT_COORDINATES = 4096
 _SIGNS_FROM = 10  # below, so few sign vectors exist (2^n) that candidates coincide
 
@@ -173,7 +171,7 @@ class LMCMA(PopulationStrategy):
         n, popsize = self._n, self._popsize
         self.noise = noise or ("rademacher" if n >= _SIGNS_FROM else "gaussian")
         self.mirrored = bool(mirrored)
-        self.params = p = parameters(n, popsize, memory)
+        self.params = p = self._parameters(n, popsize, memory)
         self._twins = 2 if mirrored else 1
         bases = -(-popsize // self._twins)
 
@@ -183,7 +181,7 @@ class LMCMA(PopulationStrategy):
         self._p_c = np.zeros(n)
         self._stored = 0  # k, paths stored so far
         self._P = np.empty((p.memory, n))
-        self._V = np.empty((p.memory, n))
+        self._V = np.empty((p.memory, n))  # companions of the paths
         self._G = np.zeros((p.memory, p.memory))  # scalar products of the paths
         self._b = np.zeros(p.memory)
         self._d = np.zeros(p.memory)
@@ -202,9 +200,9 @@ class LMCMA(PopulationStrategy):
         self._omega = np.empty(popsize)
         self._everyone = np.ones(popsize, dtype=np.bool_)  # no weight is negative
         self._delta = np.empty(n)
-        self._blas: contextlib.AbstractContextManager[None] = (
-            OneBlasThread() if n >= _ONE_BLAS_THREAD_FROM else contextlib.nullcontext()
-        )
+        self._blas = OneBlasThread()
+
+    _parameters = staticmethod(parameters)
 
     @staticmethod
     def memory(n: int, popsize: int, stored: int | None = None) -> float:
@@ -244,8 +242,8 @@ class LMCMA(PopulationStrategy):
         if self._n <= _SNAPSHOT_COORDINATES:
             # C = a^2k I + R^T R: its largest eigenvalue from the small matrix R R^T
             a2 = 1 - c_1
-            rows = self._P[:k] * np.sqrt(c_1 * a2 ** np.arange(k - 1, -1, -1.0))[:, None]
-            gram = np.linalg.eigvalsh(rows @ rows.T) if k else np.zeros(1)
+            scales = np.sqrt(c_1 * a2 ** np.arange(k - 1, -1, -1.0))
+            gram = np.linalg.eigvalsh(self._G[:k, :k] * np.outer(scales, scales)) if k else np.zeros(1)
             low = a2**k + (gram[k - self._n] if k >= self._n else 0.0)
             ratio = float(np.sqrt((a2**k + gram[-1]) / low))
         return {
@@ -261,12 +259,15 @@ class LMCMA(PopulationStrategy):
 
     def _draw(self) -> None:
         super()._draw()
+        self._draw_signs()
         p = self.params
-        if self.noise == "rademacher":
-            self._signs[:] = self._rng.integers(0, 2**64, self._signs.shape, dtype=np.uint64)
         r = p.m_sigma * np.abs(self._rng.standard_normal(len(self._used)))
         r[0] *= p.m_sigma_first / p.m_sigma
         np.minimum(self._stored, np.ceil(r), out=self._used, casting="unsafe")
+
+    def _draw_signs(self) -> None:
+        if self.noise == "rademacher":
+            self._signs[:] = self._rng.integers(0, 2**64, self._signs.shape, dtype=np.uint64)
 
     def _noise(self) -> Noise:
         return self._signs, self._gauss, self._key, self._batch * len(self._used) * self._n
@@ -347,7 +348,8 @@ class LMCMA(PopulationStrategy):
 
     def _invert(self, x: FloatArray) -> None:
         """Replace `x` by the base vector whose step it is, with all paths in use."""
-        kernels.inverse_times(x, self._V, self._d, self._stored, self.params.c_1)
+        with self._blas:
+            kernels.inverse_times(x, self._V, self._d, self._stored, self.params.c_1)
 
     def _insert(self, g: int) -> None:
         """Store the path of generation g; where all places are taken, one makes room."""
@@ -365,7 +367,8 @@ class LMCMA(PopulationStrategy):
 
     def _refresh(self, first: int) -> None:
         """What follows from the stored paths, of which those from `first` on are new in their places."""
-        kernels.refresh(self._P, self._G, first, self._stored, self.params.c_1, self._V, self._b, self._d)
+        with self._blas:
+            kernels.refresh(self._P, self._G, first, self._stored, self.params.c_1, self._V, self._b, self._d)
 
     # ---------------------------------------------------------------- stopping
 

@@ -1,0 +1,173 @@
+"""LM-CMA-ES: limited-memory CMA-ES for large n, the version of 2014.
+
+References
+----------
+I. Loshchilov. A computationally efficient limited memory CMA-ES for large scale optimization. GECCO 2014.
+O. Krause: correction of the 2014 program, which recomputes the stored inverse vectors after a replacement.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from lmcma import random
+from lmcma.kernels import limited_memory as kernels
+from lmcma.kernels.low_rank import emit, project
+from lmcma.strategies import lm_cma
+from lmcma.strategies.base import PopulationStrategy, default_popsize
+from lmcma.strategies.lm_cma import LMCMA, LMCMAParameters
+from lmcma.termination import StopOption
+from lmcma.typing import FloatArray
+
+
+def parameters(n: int, popsize: int, memory: int | None = None) -> LMCMAParameters:
+    """Default constants of 2014.
+
+    Examples
+    --------
+    >>> p = parameters(128, 18)
+    >>> p.memory, p.period, round(p.c_c, 4), p.target_gap
+    (18, 1, 0.0556, 18)
+    """
+    p = lm_cma.parameters(n, popsize, memory)
+    return dataclasses.replace(p, c_c=1 / p.memory, target_gap=p.memory, period=1, z_star=0.25)
+
+
+class LMCMAES(LMCMA):
+    """LM-CMA-ES, the limited-memory CMA evolution strategy of 2014.
+
+    All of the m = 4 + floor(3 ln n) stored paths take part in every candidate, and one path is stored in every
+    iteration; otherwise as `LMCMA`. The companions of the paths are kept as coefficients, so that memory is that of
+    the m paths alone.
+
+    Parameters
+    ----------
+    x0 : (n,) array_like
+        Mean of the first search distribution.
+    sigma0 : float
+        Its standard deviation, in the units of `x0`; about 0.2 to 0.5 of the range where the optimum is expected.
+    popsize : int, optional
+        Offspring per iteration, at least 2; 4 + floor(3 ln n) by default.
+    memory : int, optional
+        Stored paths m; 4 + floor(3 ln n) by default, whatever the population size.
+    noise : {"gaussian", "rademacher"}
+        Law of the base vectors: normal numbers, as published, or random signs (a little faster).
+    mirrored : bool
+        Candidates in pairs mean + step, mean - step, which the author recommends: half the cost, and fewer evaluations.
+        Not by default, as published.
+    stop, ftarget, maxfev, maxiter, max_memory, rng
+        As for `LMCMA`.
+
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError, ShapeError
+        An argument cannot be used.
+    MemoryLimitError
+        m + 2 popsize vectors do not fit.
+
+    Examples
+    --------
+    >>> import lmcma
+    >>> es = lmcma.LMCMAES([1.0] * 200, 0.5, rng=1, ftarget=1e-6)
+    >>> while not es.stop():
+    ...     x = es.ask()
+    ...     es.tell(x, (x**2).sum(axis=1))
+    >>> es.stop().reason == "ftarget"
+    True
+
+    References
+    ----------
+    I. Loshchilov. A computationally efficient limited memory CMA-ES for large scale optimization. GECCO 2014.
+    """
+
+    method: ClassVar[str] = "lm-cma-es"
+
+    def __init__(
+        self,
+        x0: ArrayLike,
+        sigma0: float,
+        *,
+        popsize: int | None = None,
+        memory: int | None = None,
+        noise: str | None = "gaussian",
+        mirrored: bool = False,
+        stop: StopOption = None,
+        ftarget: float | None = None,
+        maxfev: int | None = None,
+        maxiter: int | None = None,
+        max_memory: float | None = None,
+        rng: random.Seed = None,
+    ) -> None:
+        super().__init__(
+            x0,
+            sigma0,
+            popsize=popsize,
+            memory=memory,
+            noise=noise,
+            mirrored=mirrored,
+            stop=stop,
+            ftarget=ftarget,
+            maxfev=maxfev,
+            maxiter=maxiter,
+            max_memory=max_memory,
+            rng=rng,
+        )
+        m = self.params.memory
+        self._V = np.empty((m, 0))  # has columns only where coefficients would lose too many digits
+        self._W, self._H = np.empty((m, m)), np.empty((m, m))
+        self._loss = np.empty(m)
+
+    _parameters = staticmethod(parameters)
+
+    @staticmethod
+    def memory(n: int, popsize: int, stored: int | None = None) -> float:
+        """Bytes needed: stored paths, the population, what is remembered of it, some vectors."""
+        return 8.0 * n * ((stored or default_popsize(n)) + 2 * popsize + 8)
+
+    # ---------------------------------------------------------------- one generation
+
+    def _draw(self) -> None:
+        PopulationStrategy._draw(self)
+        self._draw_signs()
+        self._used[:] = self._stored
+
+    def _prepare(self) -> None:
+        k = self._stored
+        U = np.empty((len(self._used), k))
+        stored = self._V.shape[1] > 0
+        project(self._noise(), len(U), (self._V if stored else self._P)[:k], U)
+        kernels.weigh(U if stored else U @ self._W[:k, :k].T, self._b, self.params.c_1, self._Q, self._alpha)
+
+    def _write_from(self, first: int, out: FloatArray) -> None:
+        k = self._stored
+        with self._blas:
+            emit(
+                *(self._noise(), self._mean, self._sigma, self._alpha[0], self._Q[:, :k], self._P[:k]),
+                *(self._twins, first, out),
+            )
+
+    def _refresh(self, first: int) -> None:
+        k, c_1 = self._stored, self.params.c_1
+        kernels.companions(self._G, k, c_1, self._W, self._H, self._b, self._d, self._loss)
+        exact = k == 0 or self._loss[:k].max() <= kernels.LARGEST_LOSS
+        if exact != (self._V.shape[1] == 0):
+            self._V = np.empty((self.params.memory, 0 if exact else self._n))
+        if not exact:
+            with self._blas:
+                kernels.refresh(self._P, self._G, 0, k, c_1, self._V, self._b, self._d)
+
+    def _invert(self, x: FloatArray) -> None:
+        k, c_1 = self._stored, self.params.c_1
+        P, W = self._P[:k], self._W[:k, :k]
+        # A^-1 x = a^-k (x - V^T r) with (1/delta + strictly lower part of H) r = V x, delta = a d
+        delta = np.sqrt(1 - c_1) * self._d[:k]
+        r = np.linalg.solve(np.diag(1 / delta) + np.tril(self._H[:k, :k], -1), W @ (P @ x))
+        x -= (r @ W) @ P
+        x *= (1 - c_1) ** (-k / 2)
+
+
+__all__ = ["LMCMAES", "parameters"]
