@@ -18,6 +18,7 @@ _LAZY = {
     "CMAES": "lmcma.strategies.cma",
     "LMCMA": "lmcma.strategies.lm_cma",
     "LMCMAES": "lmcma.strategies.lm_cma_es",
+    "LMMAES": "lmcma.strategies.lm_ma",
     "MAES": "lmcma.strategies.ma",
     "History": "lmcma.record.history",
     "Restarts": "lmcma.restarts",
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from lmcma.strategies.cma import CMAES
     from lmcma.strategies.lm_cma import LMCMA
     from lmcma.strategies.lm_cma_es import LMCMAES
+    from lmcma.strategies.lm_ma import LMMAES
     from lmcma.strategies.ma import MAES
     from lmcma.strategies.protocol import Strategy
     from lmcma.strategies.self_cma import SelfCMAES
@@ -59,6 +61,7 @@ __all__ = [
     "CMAES",
     "LMCMA",
     "LMCMAES",
+    "LMMAES",
     "MAES",
     "History",
     "Restarts",

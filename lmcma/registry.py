@@ -85,6 +85,15 @@ _METHODS = (
         "time O(n log n) per candidate, memory O(n log n)",
     ),
     Method(
+        "lm-ma",
+        "lmcma.strategies.lm_ma:LMMAES",
+        "hundreds to millions of variables, few important directions; differing less than for lm-cma",
+        "Loshchilov, Glasmachers, Beyer, Large Scale Black-box Optimization by Limited-Memory Matrix Adaptation, "
+        "IEEE Transactions on Evolutionary Computation 23(2), 2019",
+        "no active update; constants of 2017; stop profile bbob without maxiter; no final mean",
+        "time O(n log n) per candidate, memory O(n log n)",
+    ),
+    Method(
         "sep-cma",
         "lmcma.strategies.sep_cma:SepCMAES",
         "separable or nearly separable functions of any size; learns a scale for every coordinate",

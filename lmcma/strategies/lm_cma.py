@@ -22,16 +22,15 @@ from lmcma import random
 from lmcma.arguments import as_count
 from lmcma.errors import ArgumentError
 from lmcma.kernels import limited_memory as kernels
-from lmcma.kernels import selection, stopping
+from lmcma.kernels import stopping
 from lmcma.kernels.blas_threads import OneBlasThread
 from lmcma.kernels.low_rank import combine, move
 from lmcma.kernels.noise import NO_GAUSS, Noise
-from lmcma.kernels.selection import select
 from lmcma.strategies.base import PopulationStrategy, default_popsize
 from lmcma.strategies.foreign import clipping, steps
 from lmcma.strategies.stop_state import StopState
 from lmcma.termination import PROFILES, Stop, StopOption, StopRules, stop_rules
-from lmcma.typing import BoolArray, FloatArray, IntArray, State
+from lmcma.typing import BoolArray, FloatArray, State
 
 _SNAPSHOT_COORDINATES = 4096
 _SIGNS_FROM = 10  # below, so few sign vectors exist (2^n) that candidates coincide
@@ -196,9 +195,6 @@ class LMCMA(PopulationStrategy):
         self._alpha = np.ones(bases)
 
         self._ends = StopState(self.rules, n, popsize, p.mu)
-        self._order = np.empty(2 * popsize, dtype=np.int64)
-        self._omega = np.empty(popsize)
-        self._everyone = np.ones(popsize, dtype=np.bool_)  # no weight is negative
         self._delta = np.empty(n)
         self._blas = OneBlasThread()
 
@@ -300,19 +296,15 @@ class LMCMA(PopulationStrategy):
     def _update(
         self, f: FloatArray, own: BoolArray, foreign_x: FloatArray | None, foreign_f: FloatArray | None
     ) -> None:
-        p, ends, k = self.params, self._ends, self._popsize
+        p, ends = self.params, self._ends
         g = int(ends.count[stopping.T])
-        values, weights, omega, order, everyone = f, p.weights, self._omega, self._order, self._everyone
-        if foreign_f is not None:  # points beyond the population take part in selection, with no weight of their own
-            values = np.concatenate([f, foreign_f[np.count_nonzero(~own) :]])
-            k = len(values)
-            weights = np.concatenate([weights, np.zeros(k - len(f))])
-            omega, order, everyone = np.empty(k), np.empty(2 * k, dtype=np.int64), np.ones(k, dtype=np.bool_)
-        if not select(values, everyone, weights, omega, order, ends.count, ends.tol, ends.value):
+        chosen = ends.select(f, own, foreign_f, p.weights)
+        if chosen is None:
             return
+        values, order, mine, theirs = chosen
 
         # mean and path
-        self._mean_step(omega, own, foreign_x)
+        self._mean_step(mine, theirs, foreign_x)
         scale = math.sqrt(p.c_c * (2 - p.c_c) * p.mueff)
         reach = move(self._mean, self._sigma, self._delta, self._p_c, p.c_c, scale)
         if g % p.period == 0:
@@ -326,12 +318,15 @@ class LMCMA(PopulationStrategy):
             self._f_previous[:] = f
         else:
             self._f_previous = f.copy()
-        self._test_rules(values, order[:k], reach)
+        ends.test(values, order, reach)
+        if ends.sizes_due(self._n):
+            diagonal = np.empty(self._n)
+            kernels.factor_diagonal(self._P, self._stored, p.c_1, diagonal)
+            ends.test_sizes(self._mean, self._sigma, self.sigma0, diagonal, self._p_c)
 
-    def _mean_step(self, omega: FloatArray, own: BoolArray, foreign_x: FloatArray | None) -> None:
+    def _mean_step(self, mine: FloatArray, theirs: FloatArray, foreign_x: FloatArray | None) -> None:
         """The weighted mean of the selected steps, in units of sigma, into `_delta`."""
         popsize = self._popsize
-        mine = omega[:popsize] if foreign_x is None else np.where(own, omega[:popsize], 0.0)
         if self.mirrored:
             singles = mine[0::2].copy()
             singles[: popsize // 2] -= mine[1::2]
@@ -339,7 +334,6 @@ class LMCMA(PopulationStrategy):
         k = self._stored
         combine(self._noise(), mine * self._alpha, mine @ self._Q[:, :k], self._P[:k], self._delta)
         if foreign_x is not None:
-            theirs = np.concatenate([omega[:popsize][~own], omega[popsize:]])
             for step, weight in zip(steps(foreign_x, self._mean, self._sigma), theirs, strict=True):
                 if weight > 0:
                     z = step.copy()
@@ -369,26 +363,6 @@ class LMCMA(PopulationStrategy):
         """What follows from the stored paths, of which those from `first` on are new in their places."""
         with self._blas:
             kernels.refresh(self._P, self._G, first, self._stored, self.params.c_1, self._V, self._b, self._d)
-
-    # ---------------------------------------------------------------- stopping
-
-    def _test_rules(self, f: FloatArray, order: IntArray, reach: float) -> None:
-        ends = self._ends
-        ends.make_room()
-        mask = stopping.value_rules(f, order, ends.tol, ends.value, ends.count, ends.ring, ends.flags, ends.long)
-        if ends.count[stopping.T] % -(-self._n // self._popsize) == 0:
-            diagonal = np.empty(self._n)
-            kernels.factor_diagonal(self._P, self._stored, self.params.c_1, diagonal)
-            widest = math.sqrt(float(diagonal.max()))
-            # sizes of C by its diagonal: its largest eigenvalue is not known
-            mask |= stopping.size_rules(
-                *(self._mean, self._sigma, self.sigma0, 1.0, self._p_c, diagonal, math.nan, widest),
-                *(ends.tol, ends.value),
-            )
-        ends.value[stopping.NUMERIC] = reach
-        if not reach < ends.tol[stopping.NUMERIC]:
-            mask |= 1 << stopping.NUMERIC
-        ends.count[selection.MASK] = mask
 
     def _fired(self) -> int:
         return self._ends.mask()
