@@ -30,7 +30,7 @@ STRATEGIES = [
     pytest.param(_maker("lm-cma-es", n=40), id="lm-cma-es"),
     pytest.param(_maker("lm-cma-es", n=40, mirrored=True, noise="rademacher", popsize=7), id="lm-cma-es-mirrored"),
     pytest.param(_maker("lm-ma", n=40), id="lm-ma"),
-    pytest.param(_maker("lm-ma", n=1), id="lm-ma-1d"),
+    pytest.param(_maker("lm-ma", n=65, memory=3, popsize=9), id="lm-ma-short"),
     pytest.param(_maker("sep-cma"), id="sep-cma"),
     pytest.param(_maker("sep-cma", n=1), id="sep-cma-1d"),
     pytest.param(_maker("sep-cma", n=30, variant="passive", popsize=9), id="sep-cma-passive"),

@@ -10,7 +10,8 @@ from lmcma.errors import ArgumentError, ArgumentTypeError, ShapeError
 from lmcma.testfunctions import ellipsoid, rastrigin, sphere
 from lmcma.transforms import Mapped
 from tests.property.test_state import reload
-from tests.reference.limited_memory_twin import inverse_times
+from tests.reference.limited_memory_twin import companions, inverse_times
+from tests.reference.lm_ma_twin import factor
 from tests.strategies import STRATEGIES, assert_same_state, distribution
 
 # through a map of coordinates points are as given to rounding only: `Mapped` has tests of its own
@@ -191,6 +192,11 @@ def whitened(es, step):
         return np.linalg.solve(es.M, step)
     if es.method == "lm-cma":
         return inverse_times(step, es._V, es._d, es.params.c_1, es._stored)
+    if es.method == "lm-cma-es":
+        V, _, d = companions(es.paths, es.params.c_1)
+        return inverse_times(step, V, d, es.params.c_1, len(V))
+    if es.method == "lm-ma":
+        return np.linalg.solve(factor(es.directions[: es._used()], es.params.c_d[: es._used()], es.dim), step)
     return es.B.T @ step / es.D
 
 

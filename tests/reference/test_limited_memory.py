@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from lmcma import LMCMA
+from lmcma import LMCMA, LMCMAES
 from lmcma.kernels import limited_memory as kernels
+from lmcma.kernels.low_rank import emit, project
 from lmcma.kernels.noise import NO_GAUSS, NO_SIGNS, block
 from lmcma.strategies.lm_cma import parameters
 from tests.reference import limited_memory_twin as twin
@@ -160,6 +161,105 @@ def test_replacement_spreads_over_a_long_run():
         if g == 2000:
             assert sorted(np.diff(ages)) == [80] * 13 + [160] * 6
     assert sorted(np.diff(ages)) == [120] + [260] * 12 + [320] * 6
+
+
+def scalar_products(P):
+    k = len(P)
+    G = np.zeros((k, k))
+    for row in range(k):
+        kernels.products(P, row + 1, row, G)
+    return G
+
+
+STATES = {
+    "independent": lambda rng, k, n: rng.standard_normal((k, n)),
+    "correlated": lambda rng, k, n: np.cumsum(rng.standard_normal((k, n)), axis=0),
+    "scaled": lambda rng, k, n: rng.standard_normal((k, n)) * np.logspace(0, -3, n),
+    "a zero path": lambda rng, k, n: rng.standard_normal((k, n)) * (np.arange(k) != 1)[:, None],
+}
+
+
+@pytest.mark.parametrize("state", list(STATES))
+@pytest.mark.parametrize(("n", "k"), [(1, 1), (10, 6), (2500, 12), (10_000, 30)])
+def test_companions_from_scalar_products(state, n, k):
+    """Fast forms against the recursion, to 1e-12 relative (a matrix of paths with n < k has no more digits)."""
+    P, c_1 = STATES[state](np.random.default_rng([n, k]), k, n), 1 / (10 * np.log(n + 1))
+    W, H, b, d, loss = np.empty((k, k)), np.empty((k, k)), np.empty(k), np.empty(k), np.empty(k)
+    kernels.companions(scalar_products(P), k, c_1, W, H, b, d, loss)
+    V = np.empty_like(P)
+    for t in range(k):
+        V[t] = twin.inverse_times(P[t], V, d, c_1, t)
+        s = np.sqrt(1 + c_1 * (V[t] @ V[t]) / (1 - c_1))
+        assert b[t] == pytest.approx(c_1 / (np.sqrt(1 - c_1) * (1 + s)), rel=1e-12)
+        assert d[t] == pytest.approx(c_1 / (np.sqrt(1 - c_1) ** 3 * s * (1 + s)), rel=1e-12)
+    assert abs(W @ P - V).max() <= 1e-12 * abs(V).max()
+    np.testing.assert_allclose(H, V @ V.T, atol=1e-12 * abs(V @ V.T).max())
+    assert loss.max() < kernels.LARGEST_LOSS
+    z = np.random.default_rng(5).standard_normal((2, n))
+    U, Q, alpha = np.empty((2, k)), np.empty((2, k)), np.empty(2)
+    project((NO_SIGNS, z, 0, 0), 2, P, U)
+    kernels.weigh(U @ W.T, b, c_1, Q, alpha)
+    out = np.empty((4, n))
+    emit((NO_SIGNS, z, 0, 0), np.zeros(n), 1.0, alpha[0], Q, P, 2, 0, out)
+    for row in range(2):
+        want = twin.factor_times(z[row], P, V, b, c_1)
+        assert abs(out[2 * row] - want).max() <= 1e-12 * abs(want).max()
+        assert (out[2 * row + 1] == -out[2 * row]).all()
+
+
+def test_paths_that_hardly_differ_are_companions_by_the_recursion():
+    rng = np.random.default_rng(1)
+    P = rng.standard_normal(50) + 1e-6 * rng.standard_normal((9, 50))
+    P[4:] += 1e6 * rng.standard_normal(50)
+    c_1 = 0.05
+    loss = np.empty(9)
+    kernels.companions(scalar_products(P), 9, c_1, *np.empty((2, 9, 9)), *np.empty((2, 9)), loss)
+    assert loss.max() > kernels.LARGEST_LOSS
+    V, b, _ = refreshed(P, c_1)
+    z = rng.standard_normal(50)
+    want = twin.factor_times(z, P, *twin.companions(P, c_1)[:2], c_1)
+    assert abs(step(z, P, V, b, 9, c_1) - want).max() <= 1e-6 * abs(want).max()
+    es = LMCMAES(np.ones(50), 1.0, memory=9, rng=1)
+    es._P[:], es._stored, es._G[:] = P, 9, scalar_products(P)
+    es._refresh(0)
+    assert es._V.shape == (9, 50)  # kept while they are needed
+    es._P[:] = rng.standard_normal((9, 50))
+    es._G[:] = scalar_products(es._P)
+    es._refresh(0)
+    assert es._V.shape == (9, 0)
+
+
+def test_inverse_without_companions():
+    es = LMCMAES(np.ones(30), 1.0, rng=1, stop="none")
+    for _ in range(100):
+        x = es.ask()
+        es.tell(x, (np.arange(1.0, 31) * x**2).sum(axis=1))
+    V, b, _ = twin.companions(es.paths, es.params.c_1)
+    z = np.random.default_rng(1).standard_normal(30)
+    x = twin.factor_times(z, es.paths, V, b, es.params.c_1)
+    es._invert(x)
+    np.testing.assert_allclose(x, z, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize(("method", "options"), [(LMCMA, {}), (LMCMA, {"noise": "gaussian"}), (LMCMAES, {})])
+def test_candidates_of_a_run(method, options):
+    """Candidates of a run that learns, against the recursion from its stored paths; scalar products stay exact."""
+    n = 300
+    es = method(np.ones(n), 1.0, memory=12, rng=1, stop="none", **options)
+    axes = np.logspace(0, 3, n)
+    for g in range(1000):
+        x = es.ask()
+        if g % 99 == 0 and g:
+            V, b, _ = twin.companions(es.paths, es.params.c_1)
+            for row in (0, 1, es.popsize - 1):
+                z = np.empty(n)
+                block(es._noise(), n, row // es._twins, 0, z)
+                d = twin.factor_times(z, es.paths, V, b, es.params.c_1, int(es._used[row // es._twins]))
+                want = es.mean + es.sigma * (-d if es._twins == 2 and row % 2 else d)
+                np.testing.assert_allclose(x[row], want, rtol=1e-11, atol=1e-11 * es.sigma * abs(d).max())
+        es.tell(x, (axes * x**2).sum(axis=1))
+    G = es.paths @ es.paths.T
+    np.testing.assert_allclose(es._G[: len(G), : len(G)], G, atol=1e-13 * abs(G).max())
 
 
 def test_population_success():
