@@ -45,7 +45,7 @@ def solve(U: FloatArray, G: FloatArray, rates: FloatArray, k: int, Q: FloatArray
 @kernel
 def gram(M: FloatArray, G: FloatArray) -> None:
     """Write M M^T into G."""
-    m, n = M.shape
+    n = M.shape[1]
     scalars, ints = np.empty(2), np.empty(8, dtype=np.int32)
     G[:] = 0.0
     for start in range(0, n, _TILE):
