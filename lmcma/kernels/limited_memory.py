@@ -22,6 +22,7 @@ from lmcma.kernels.compile import kernel
 from lmcma.kernels.low_rank import add_rows
 from lmcma.kernels.noise import Noise, block
 from lmcma.kernels.ranking import rank
+from lmcma.kernels.stream import STREAM_FROM, add_scaled
 from lmcma.typing import FloatArray, IntArray
 
 _TILE = 2048  # columns worked on at a time, so that a step stays in the first-level cache
@@ -102,6 +103,7 @@ def write_candidates(
     """
     n = len(mean)
     step = np.empty(min(n, _TILE))
+    buffer = np.empty(_TILE if n >= STREAM_FROM else 0)
     last = first + out.shape[0]
     for start in range(0, n, _TILE):
         end = min(start + _TILE, n)
@@ -118,9 +120,7 @@ def write_candidates(
                 row = base * twins + twin - first
                 if 0 <= row < out.shape[0]:
                     scale = sigma if twin == 0 else -sigma
-                    x = out[row, start:end]
-                    for j in range(width):
-                        x[j] = y[j] + scale * part[j]
+                    add_scaled(y, scale, part, out[row, start:end], buffer)
 
 
 @kernel

@@ -15,6 +15,7 @@ from lmcma.kernels import noise as base
 from lmcma.kernels.compile import kernel
 from lmcma.kernels.linalg import accumulate, accumulate_transposed
 from lmcma.kernels.noise import Noise
+from lmcma.kernels.stream import STREAM_FROM, add_scaled
 from lmcma.typing import FloatArray
 
 _TILE = 1024
@@ -58,6 +59,7 @@ def emit(
     bases = (first + out.shape[0] + twins - 1) // twins - low
     Z = np.empty((bases, min(n, _TILE)))
     scalars, ints = np.empty(2), np.empty(8, dtype=np.int32)
+    buffer = np.empty(_TILE if n >= STREAM_FROM else 0)
     for start in range(0, n, _TILE):
         width = min(_TILE, n - start)
         y = mean[start : start + width]
@@ -70,9 +72,7 @@ def emit(
             scale = sigma if (first + row) % twins == 0 else -sigma
             if k == 0:
                 scale *= alpha
-            x = out[row, start : start + width]
-            for j in range(width):
-                x[j] = y[j] + scale * step[j]
+            add_scaled(y, scale, step, out[row, start : start + width], buffer)
 
 
 @kernel

@@ -43,7 +43,8 @@ from lmcma.typing import BoolArray, FloatArray, IntArray, State
 FORMAT = 1
 NO_LIMIT = {"ftarget": -math.inf, "maxfev": math.inf, "maxiter": math.inf}
 _FLOAT64 = np.dtype(np.float64)
-_PROBED_COLUMNS = 10_000  # a told batch is compared with the asked one in at most so many columns
+_COMPARED_WHOLLY = 10_000  # up to so many columns, a told batch is compared with the asked one in all
+_PROBED_COLUMNS = 1000  # in so many where there are more, since each costs an access to distant memory
 
 
 def default_popsize(n: int) -> int:
@@ -57,7 +58,7 @@ def default_popsize(n: int) -> int:
 
 def probe_stride(n: int) -> int:
     """A told batch is compared with the asked one in every so many-th cluster of columns."""
-    return -(-n // _PROBED_COLUMNS)
+    return 1 if n <= _COMPARED_WHOLLY else -(-n // _PROBED_COLUMNS)
 
 
 def memory_limit(max_memory: float | None) -> float:
@@ -330,7 +331,7 @@ class PopulationStrategy(ABC):
         x : (k, n) array_like or None
             The points. None stands for "as asked". With `ids` left out, rows that differ from what was asked
             (repaired ones, say) are taken as the caller's own points in place of the asked ones; they are compared
-            in all columns, for n > 10000 in some 10000 of them.
+            in all columns, for n > 10000 in some 1000 of them.
         f : (k,) array_like
             Their values; NaN for a failed evaluation, which ranks last.
         ids : (k,) sequence of int, optional
