@@ -8,7 +8,7 @@ nothing converges. All stored paths are there, at the ages they have in the midd
 own rule leads to, since they decide how much has to be recomputed with a new path. A block lasts for whole periods of
 insertions. With pypop7 installed (its dependencies are not needed), its LMCMA, LMCMAES and LMMAES run the same way.
 
-The floors, timed in the same turns: a copy of n doubles, n normal numbers by NumPy, and n random signs expanded to doubles.
+The floors, timed in the same turns: a copy of n doubles, n normal numbers by NumPy, n random signs expanded to doubles.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def ours(method: str, n: int, values: np.ndarray) -> tuple[Block, int]:
         start = int(es._ages[-1]) + period
         es._stored = m
         for row in range(m):
-            limited_memory.products(es._P, row + 1, row, es._G)
+            es._multiply(row)
         es._refresh(0)
         limited = es._ends
     limited.count[0] = start  # generations done

@@ -87,14 +87,12 @@ def generations(n: int, k: int) -> None:
     rng = np.random.default_rng(1)
     f = Ellipsoid(n)
     es = lmcma.LMCMA(rng.uniform(-5, 5, n), 3.0, rng=1, stop="none")
-    from lmcma.kernels import limited_memory
-
     m = es.params.memory
     for row in es._P:
         rng.standard_normal(out=row)
     es._stored, es._ages[:] = m, np.arange(m) * es.params.period
     for row in range(m):
-        limited_memory.products(es._P, row + 1, row, es._G)
+        es._multiply(row)
     es._refresh(0)
     x, values = np.empty((es.popsize, n)), np.empty(es.popsize)
     spent = []

@@ -52,8 +52,13 @@ def kernel(function: Any) -> Any:
     return _compile((), function)
 
 
-def _compile(signature: tuple[Any, ...], function: F) -> F:
-    options = {**_OPTIONS, "nogil": bool(signature)}
+def free_kernel(function: F) -> F:
+    """As `kernel`; the interpreter is released meanwhile, so that threads may work side by side."""
+    return _compile((), function, nogil=True)
+
+
+def _compile(signature: tuple[Any, ...], function: F, *, nogil: bool = False) -> F:
+    options = {**_OPTIONS, "nogil": nogil or bool(signature)}
     with _LOCK:  # several threads may import kernels
         user, numba.config.CACHE_DIR = numba.config.CACHE_DIR, _CACHE
         try:

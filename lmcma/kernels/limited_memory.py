@@ -18,7 +18,7 @@ import math
 
 import numpy as np
 
-from lmcma.kernels.compile import kernel
+from lmcma.kernels.compile import free_kernel, kernel
 from lmcma.kernels.low_rank import add_rows
 from lmcma.kernels.noise import Noise, block
 from lmcma.kernels.ranking import rank
@@ -30,35 +30,36 @@ _TILE = 2048  # columns worked on at a time, so that a step stays in the first-l
 LARGEST_LOSS = 1e8  # of digits, by which scalar products of paths may be worse than the paths themselves
 
 
+@free_kernel
+def project_newest(noise: Noise, V: FloatArray, k: int, used: IntArray, begin: int, end: int) -> FloatArray:
+    """The share of columns `begin` to `end` in v_t . z, (bases, m), for the newest used[l] of k rows, 0 for others.
+
+    V : (m, n); used : (bases,).
+    """
+    m, n = V.shape
+    z, U = np.empty(min(n, _TILE)), np.zeros((len(used), m))
+    for start in range(begin, end, _TILE):
+        stop = min(start + _TILE, end)
+        part = z[: stop - start]
+        for base in range(len(used)):
+            if used[base] > 0:
+                block(noise, n, base, start, part)
+                for t in range(k - used[base], k):
+                    U[base, t] += np.dot(V[t, start:stop], part)
+    return U
+
+
 @kernel
-def prepare(
-    noise: Noise,
-    V: FloatArray,
-    b: FloatArray,
-    k: int,
-    used: IntArray,
-    c_1: float,
-    Q: FloatArray,
-    alpha: FloatArray,
+def weigh_newest(
+    U: FloatArray, b: FloatArray, k: int, used: IntArray, c_1: float, Q: FloatArray, alpha: FloatArray
 ) -> None:
     """Write the weights of stored paths and of the base vector in each step into `Q` and `alpha`.
 
     Base vector l uses the newest used[l] of k paths: q_t = a^(k - t) b_t (v_t . z) for them, 0 for the others, and
-    alpha_l = a^used[l].  V : (m, n); b : (m,); used, alpha : (bases,); Q : (bases, m).
+    alpha_l = a^used[l].  U, Q : (bases, m); b : (m,); used, alpha : (bases,).
     """
-    n = V.shape[1]
     a = math.sqrt(1 - c_1)
-    z = np.empty(min(n, _TILE))
-    Q[:] = 0.0
-    for start in range(0, n, _TILE):
-        end = min(start + _TILE, n)
-        part = z[: end - start]
-        for base in range(len(used)):
-            if used[base] > 0:
-                block(noise, n, base, start, part)
-                q = Q[base]
-                for t in range(k - used[base], k):
-                    q[t] += np.dot(V[t, start:end], part)
+    Q[:] = U
     for base in range(len(used)):
         q, factor = Q[base], 1.0
         for back in range(used[base]):
@@ -70,7 +71,7 @@ def prepare(
 
 @kernel
 def weigh(U: FloatArray, b: FloatArray, c_1: float, Q: FloatArray, alpha: FloatArray) -> None:
-    """`prepare` where all paths are in use, from the scalar products U = Z V^T, (bases, k), of contiguous rows."""
+    """`weigh_newest` where all paths are in use, from the scalar products U = Z V^T, (bases, k), of contiguous rows."""
     k = U.shape[1]
     a = math.sqrt(1 - c_1)
     factor = 1.0
@@ -82,7 +83,7 @@ def weigh(U: FloatArray, b: FloatArray, c_1: float, Q: FloatArray, alpha: FloatA
     alpha[:] = factor
 
 
-@kernel
+@free_kernel
 def write_candidates(
     noise: Noise,
     mean: FloatArray,
@@ -95,20 +96,21 @@ def write_candidates(
     twins: int,
     first: int,
     out: FloatArray,
+    begin: int,
+    end: int,
 ) -> None:
-    """Write candidates `first`, `first` + 1, ... into the rows of `out`: mean +- sigma times the step of a base vector.
+    """Write columns `begin` to `end` of candidates `first`, ... into the rows of `out`: mean +- sigma times a step.
 
-    mean : (n,); alpha, used : (bases,), Q : (bases, m) as of `prepare`; P : (m, n); twins : 1 or 2, candidates of a
+    mean : (n,); alpha, used : (bases,), Q : (bases, m) as of `weigh_newest`; P : (m, n); twins : 1 or 2, candidates of a
     base vector.
     """
     n = len(mean)
     step = np.empty(min(n, _TILE))
     buffer = np.empty(_TILE if n >= STREAM_FROM else 0)
     last = first + out.shape[0]
-    for start in range(0, n, _TILE):
-        end = min(start + _TILE, n)
-        width = end - start
-        part, y = step[:width], mean[start:end]
+    for start in range(begin, end, _TILE):
+        width = min(_TILE, end - start)
+        part, y = step[:width], mean[start : start + width]
         for base in range(first // twins, (last + twins - 1) // twins):
             block(noise, n, base, start, part)
             weight = alpha[base]
@@ -120,7 +122,7 @@ def write_candidates(
                 row = base * twins + twin - first
                 if 0 <= row < out.shape[0]:
                     scale = sigma if twin == 0 else -sigma
-                    add_scaled(y, scale, part, out[row, start:end], buffer)
+                    add_scaled(y, scale, part, out[row, start : start + width], buffer)
 
 
 @kernel
@@ -206,12 +208,7 @@ def refresh(
         end = t
         while end < k and loss[end] <= LARGEST_LOSS:
             end += 1
-        for start in range(0, n, _TILE):  # rows t to end, while their columns of P are in the cache
-            stop = min(start + _TILE, n)
-            for row in range(t, end):
-                part = V[row, start:stop]
-                part[:] = 0.0
-                add_rows(P, 0, W[row, : row + 1], start, part)
+        write_companions(P, W, t, end, V, 0, n)
         t = end
         if t < k:
             v = V[t]
@@ -223,22 +220,30 @@ def refresh(
             t += 1
 
 
-@kernel
-def products(P: FloatArray, k: int, row: int, G: FloatArray) -> None:
-    """Enter the scalar products of path `row` with the k paths into `G`.
+@free_kernel
+def products(P: FloatArray, k: int, row: int, begin: int, end: int) -> FloatArray:
+    """The share of columns `begin` to `end` in the scalar products of path `row` with the k paths, (k,).
 
     Block by block of columns, in this order: the same numbers whenever the same paths are there.
     """
-    n = P.shape[1]
-    for t in range(k):
-        G[row, t] = 0.0
-    for start in range(0, n, _TILE):
-        stop = min(start + _TILE, n)
+    found = np.zeros(k)
+    for start in range(begin, end, _TILE):
+        stop = min(start + _TILE, end)
         p = P[row, start:stop]
         for t in range(k):
-            G[row, t] += np.dot(P[t, start:stop], p)
-    for t in range(k):
-        G[t, row] = G[row, t]
+            found[t] += np.dot(P[t, start:stop], p)
+    return found
+
+
+@free_kernel
+def write_companions(P: FloatArray, W: FloatArray, first: int, last: int, V: FloatArray, begin: int, end: int) -> None:
+    """Write columns `begin` to `end` of v_t = sum_j W_tj p_j into rows `first` to `last` of V."""
+    for start in range(begin, end, _TILE):
+        stop = min(start + _TILE, end)
+        for row in range(first, last):
+            part = V[row, start:stop]
+            part[:] = 0.0
+            add_rows(P, 0, W[row, : row + 1], start, part)
 
 
 @kernel

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from lmcma.kernels import noise as base
-from lmcma.kernels.compile import kernel
+from lmcma.kernels.compile import free_kernel, kernel
 from lmcma.kernels.linalg import accumulate_transposed
 from lmcma.kernels.low_rank import add_rows
 from lmcma.kernels.noise import Noise
@@ -67,7 +67,7 @@ def follow(G: FloatArray, h: FloatArray, keep: FloatArray, gain: FloatArray, nor
             )
 
 
-@kernel
+@free_kernel
 def learn(
     noise: Noise,
     weights: FloatArray,
@@ -82,21 +82,25 @@ def learn(
     M: FloatArray,
     p_sigma: FloatArray,
     mean: FloatArray,
+    begin: int,
+    end: int,
 ) -> tuple[float, float, float]:
-    """Move the mean, the path of the step size and all direction vectors, block by block: M is read and written once.
+    """Move the mean, the path of the step size and all direction vectors in columns `begin` to `end`.
+
+    Block by block, so that M is read and written once.
 
     weights : (popsize,); foreign : (2, n), weighted sums of base vectors and of steps to add, or (2, 0);
-    coefficients : (m,), weighted mean of the rows of Q.  Returns z . z of the mean base vector, p_sigma . p_sigma, and
-    what bounds all numbers, NaN where one is not finite.
+    coefficients : (m,), weighted mean of the rows of Q.  Returns the share in z . z of the mean base vector and in
+    p_sigma . p_sigma, and what bounds the numbers there, NaN where one is not finite.
     """
     m, n = M.shape
     z, zbar, dbar = np.empty(min(n, _TILE)), np.empty(min(n, _TILE)), np.empty(min(n, _TILE))
     norm2, length2, reach, total = 0.0, 0.0, 0.0, 0.0
-    for start in range(0, n, _TILE):
-        end = min(start + _TILE, n)
-        width = end - start
+    for start in range(begin, end, _TILE):
+        stop = min(start + _TILE, end)
+        width = stop - start
         zb, db, zs = zbar[:width], dbar[:width], z[:width]
-        y, p = mean[start:end], p_sigma[start:end]
+        y, p = mean[start:stop], p_sigma[start:stop]
         zb[:] = 0.0
         for row in range(len(weights)):
             w = weights[row]
@@ -108,8 +112,8 @@ def learn(
             db[j] = alpha * zb[j]
         add_rows(M, 0, coefficients, start, db)
         if foreign.shape[1]:
-            zb += foreign[0, start:end]
-            db += foreign[1, start:end]
+            zb += foreign[0, start:stop]
+            db += foreign[1, start:stop]
         norm2 += np.dot(zb, zb)
         for j in range(width):
             y[j] += sigma * db[j]
@@ -119,7 +123,7 @@ def learn(
             reach = max(reach, abs(y[j]))
             total += y[j] * 0.0
         for i in range(m):
-            row_i, a, b = M[i, start:end], keep[i], gain[i]
+            row_i, a, b = M[i, start:stop], keep[i], gain[i]
             for j in range(width):
                 row_i[j] = a * row_i[j] + b * zb[j]
     return norm2, length2, reach + total

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from lmcma.kernels import noise as base
-from lmcma.kernels.compile import kernel
+from lmcma.kernels.compile import free_kernel, kernel
 from lmcma.kernels.linalg import accumulate, accumulate_transposed
 from lmcma.kernels.noise import Noise
 from lmcma.kernels.stream import STREAM_FROM, add_scaled
@@ -21,24 +21,24 @@ from lmcma.typing import FloatArray
 _TILE = 1024
 
 
-@kernel
-def project(noise: Noise, bases: int, P: FloatArray, U: FloatArray) -> None:
-    """Write Z P^T into U, (bases, k).
+@free_kernel
+def project(noise: Noise, bases: int, P: FloatArray, begin: int, end: int) -> FloatArray:
+    """The share of columns `begin` to `end` in Z P^T, (bases, k).
 
     P : (k, n).
     """
     n = P.shape[1]
-    Z = np.empty((bases, min(n, _TILE)))
+    Z, U = np.empty((bases, min(n, _TILE))), np.zeros((bases, P.shape[0]))
     scalars, ints = np.empty(2), np.empty(8, dtype=np.int32)
-    U[:] = 0.0
-    for start in range(0, n, _TILE):
-        width = min(_TILE, n - start)
+    for start in range(begin, end, _TILE):
+        width = min(_TILE, end - start)
         for row in range(bases):
             base.block(noise, n, row, start, Z[row, :width])
         accumulate_transposed(Z[:, :width], P[:, start : start + width], 1.0, U, scalars, ints)
+    return U
 
 
-@kernel
+@free_kernel
 def emit(
     noise: Noise,
     mean: FloatArray,
@@ -49,8 +49,10 @@ def emit(
     twins: int,
     first: int,
     out: FloatArray,
+    begin: int,
+    end: int,
 ) -> None:
-    """Write candidates `first`, `first` + 1, ... into the rows of `out`.
+    """Write columns `begin` to `end` of candidates `first`, `first` + 1, ... into the rows of `out`.
 
     mean : (n,); Q : (bases, k); P : (k, n); twins : 1 or 2, candidates of a base vector.
     """
@@ -60,8 +62,8 @@ def emit(
     Z = np.empty((bases, min(n, _TILE)))
     scalars, ints = np.empty(2), np.empty(8, dtype=np.int32)
     buffer = np.empty(_TILE if n >= STREAM_FROM else 0)
-    for start in range(0, n, _TILE):
-        width = min(_TILE, n - start)
+    for start in range(begin, end, _TILE):
+        width = min(_TILE, end - start)
         y = mean[start : start + width]
         for row in range(bases):
             base.block(noise, n, low + row, start, Z[row, :width])
@@ -75,16 +77,24 @@ def emit(
             add_scaled(y, scale, step, out[row, start : start + width], buffer)
 
 
-@kernel
-def combine(noise: Noise, weights: FloatArray, coefficients: FloatArray, P: FloatArray, out: FloatArray) -> None:
-    """Write sum_l weights_l z_l + sum_t coefficients_t p_t into `out`, (n,).
+@free_kernel
+def combine(
+    noise: Noise,
+    weights: FloatArray,
+    coefficients: FloatArray,
+    P: FloatArray,
+    out: FloatArray,
+    begin: int,
+    end: int,
+) -> None:
+    """Write sum_l weights_l z_l + sum_t coefficients_t p_t into columns `begin` to `end` of `out`, (n,).
 
     weights : (bases,); coefficients : (k,); P : (k, n).
     """
     n = len(out)
     z = np.empty(min(n, _TILE))
-    for start in range(0, n, _TILE):
-        width = min(_TILE, n - start)
+    for start in range(begin, end, _TILE):
+        width = min(_TILE, end - start)
         part, zs = out[start : start + width], z[:width]
         part[:] = 0.0
         for row in range(len(weights)):
@@ -120,21 +130,30 @@ def add_rows(P: FloatArray, first: int, coefficients: FloatArray, start: int, pa
         t += 1
 
 
-@kernel
-def move(mean: FloatArray, sigma: float, delta: FloatArray, path: FloatArray, c: float, scale: float) -> float:
-    """Set ``mean += sigma delta`` and ``path = (1 - c) path + scale delta``; the largest of both, for overflow.
+@free_kernel
+def move(
+    mean: FloatArray,
+    sigma: float,
+    delta: FloatArray,
+    path: FloatArray,
+    c: float,
+    scale: float,
+    begin: int,
+    end: int,
+) -> float:
+    """Set ``mean += sigma delta`` and ``path = (1 - c) path + scale delta`` in columns `begin` to `end`.
 
-    The number returned bounds |mean_j| + 1000 n sigma (1 + |path_j|); NaN where one of them is.
+    The number returned bounds |mean_j| + 1000 n sigma (1 + |path_j|) there; NaN where one of them is.
     """
     n = len(mean)
     reach, longest, total = 0.0, 0.0, 0.0
-    for start in range(0, n, _TILE):
-        end = min(start + _TILE, n)
-        y, d, p = mean[start:end], delta[start:end], path[start:end]
-        for j in range(end - start):
+    for start in range(begin, end, _TILE):
+        width = min(_TILE, end - start)
+        y, d, p = mean[start : start + width], delta[start : start + width], path[start : start + width]
+        for j in range(width):
             y[j] += sigma * d[j]
             p[j] = (1 - c) * p[j] + scale * d[j]
-        for j in range(end - start):
+        for j in range(width):
             reach = max(reach, abs(y[j]))
             longest = max(longest, abs(p[j]))
             total += y[j] * 0.0 + p[j] * 0.0  # NaN where one is not finite

@@ -15,7 +15,7 @@ STREAM_FROM = 65_536  # numbers in a row; shorter rows had better stay in the ca
 _LANES = 8  # doubles in a line of the cache
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _write_line(typing_context: Any, source: Any, i: Any, target: Any, j: Any) -> Any:
     """Copy eight doubles, source[i:] to target[j:], which lies at a multiple of 64 bytes, with a non-temporal store."""
     signature = types.void(source, i, target, j)

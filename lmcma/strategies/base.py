@@ -61,6 +61,27 @@ def probe_stride(n: int) -> int:
     return 1 if n <= _COMPARED_WHOLLY else -(-n // _PROBED_COLUMNS)
 
 
+def shared_parts(n: int, popsize: int, vectors: int, *, remembered: bool = True) -> dict[str, float]:
+    """Bytes of what all strategies have: a batch, the numbers to compare it with, vectors.
+
+    Parameters
+    ----------
+    n, popsize : int
+        Dimension and population size.
+    vectors : int
+        Vectors of length n, `x0` and the best point included; the histories of the stopping rules, of n and
+        30 n / popsize numbers, are added to them.
+    remembered : bool
+        Whether the strategy keeps a part of the batch to notice edited rows.
+    """
+    batch = 8.0 * popsize * n
+    return {
+        "population given to the objective": batch,
+        "what is remembered of it": batch / probe_stride(n) if remembered else 0.0,
+        "vectors of length n": 8.0 * n * (vectors + 1 + 30 / popsize),
+    }
+
+
 def memory_limit(max_memory: float | None) -> float:
     """Bytes a strategy may take: `max_memory`, or four fifths of the machine's memory."""
     if max_memory is not None:
@@ -143,10 +164,19 @@ class PopulationStrategy(ABC):
 
     # ---------------------------------------------------------------- what a strategy supplies
 
-    @staticmethod
+    @classmethod
     @abstractmethod
-    def memory(n: int, popsize: int, stored: int | None = None) -> float:
-        """Bytes needed in dimension `n`, an estimate; `stored` vectors are kept where the strategy has a choice."""
+    def memory_parts(cls, n: int, popsize: int, stored: int | None = None) -> dict[str, float]:
+        """Bytes needed in dimension `n` by what takes them, an estimate.
+
+        The most that is in use at a time while batches are asked with the same `out` and told whole. `stored` is the
+        option `memory` of the strategies that have it.
+        """
+
+    @classmethod
+    def memory(cls, n: int, popsize: int, stored: int | None = None) -> float:
+        """Bytes needed in dimension `n`: the sum of `memory_parts`."""
+        return sum(cls.memory_parts(n, popsize, stored).values())
 
     @staticmethod
     def default_popsize(n: int) -> int:

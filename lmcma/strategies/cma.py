@@ -26,7 +26,7 @@ from lmcma.kernels import stopping
 from lmcma.kernels.batch import probed
 from lmcma.kernels.blas_threads import OneBlasThread
 from lmcma.result import Result
-from lmcma.strategies.base import PopulationStrategy, default_popsize
+from lmcma.strategies.base import PopulationStrategy, default_popsize, shared_parts
 from lmcma.strategies.foreign import admit, clipping, steps
 from lmcma.termination import PROFILES, Stop, StopOption, StopRules, stop_rules
 from lmcma.typing import BoolArray, FloatArray, State
@@ -183,7 +183,7 @@ class CMAES(PopulationStrategy):
     ArgumentError, ArgumentTypeError, ShapeError
         An argument cannot be used.
     MemoryLimitError
-        Three n x n matrices do not fit.
+        Five n x n matrices and four populations do not fit.
 
     Examples
     --------
@@ -289,10 +289,15 @@ class CMAES(PopulationStrategy):
         held = _ONE_BLAS_THREAD_FROM <= n < _ONE_BLAS_THREAD_BELOW
         self._blas = OneBlasThread() if held else None
 
-    @staticmethod
-    def memory(n: int, popsize: int, stored: int | None = None) -> float:
-        """Bytes needed: C, B, LAPACK's copy and workspace, six arrays of the size of a population."""
-        return 8.0 * (5 * n**2 + 6 * popsize * n + 20 * n)
+    @classmethod
+    def memory_parts(cls, n: int, popsize: int, stored: int | None = None) -> dict[str, float]:
+        """Bytes needed, by what takes them.
+
+        Matrices are C, B, LAPACK's copy and its workspace of two; the population is kept as normal numbers and steps,
+        with scratch of the same size; the batch can be made again from these. Of the vectors LAPACK takes nine.
+        """
+        matrices = {"matrices": 8.0 * 5 * n**2, "steps of the population": 8.0 * 3 * popsize * n}
+        return {**matrices, **shared_parts(n, popsize, 20, remembered=False)}
 
     # ---------------------------------------------------------------- the state, by name
 

@@ -24,9 +24,10 @@ from lmcma.errors import ArgumentError
 from lmcma.kernels import limited_memory as kernels
 from lmcma.kernels import stopping
 from lmcma.kernels.blas_threads import OneBlasThread
+from lmcma.kernels.chunks import Chunks
 from lmcma.kernels.low_rank import combine, move
 from lmcma.kernels.noise import NO_GAUSS, Noise
-from lmcma.strategies.base import PopulationStrategy, default_popsize
+from lmcma.strategies.base import PopulationStrategy, default_popsize, shared_parts
 from lmcma.strategies.foreign import clipping, steps
 from lmcma.strategies.stop_state import StopState
 from lmcma.termination import PROFILES, Stop, StopOption, StopRules, stop_rules
@@ -107,6 +108,8 @@ class LMCMA(PopulationStrategy):
         Stop at a value <= `ftarget`, after so many evaluations, iterations.
     max_memory : float, optional
         Bytes; four fifths of the machine's memory by default.
+    threads : int
+        Threads that work on the 65536 columns of a chunk each; the run is the same to the bit for any number.
     rng : None, int, SeedSequence or Generator
         Source of randomness.
 
@@ -115,7 +118,7 @@ class LMCMA(PopulationStrategy):
     ArgumentError, ArgumentTypeError, ShapeError
         An argument cannot be used.
     MemoryLimitError
-        2 m + popsize vectors do not fit.
+        2 m + popsize vectors, for n <= 10000 another popsize, and about ten more do not fit.
 
     Examples
     --------
@@ -149,6 +152,7 @@ class LMCMA(PopulationStrategy):
         maxfev: int | None = None,
         maxiter: int | None = None,
         max_memory: float | None = None,
+        threads: int = 1,
         rng: random.Seed = None,
     ) -> None:
         if noise not in (None, "rademacher", "gaussian"):
@@ -182,6 +186,8 @@ class LMCMA(PopulationStrategy):
         self._P = np.empty((p.memory, n))
         self._V = np.empty((p.memory, n))  # companions of the paths
         self._G = np.zeros((p.memory, p.memory))  # scalar products of the paths
+        self._W, self._H = np.empty((p.memory, p.memory)), np.empty((p.memory, p.memory))
+        self._loss = np.empty(p.memory)
         self._b = np.zeros(p.memory)
         self._d = np.zeros(p.memory)
         self._ages = np.zeros(p.memory, dtype=np.int64)
@@ -197,13 +203,26 @@ class LMCMA(PopulationStrategy):
         self._ends = StopState(self.rules, n, popsize, p.mu)
         self._delta = np.empty(n)
         self._blas = OneBlasThread()
+        self.threads = as_count("threads", threads, 1)
+        self._chunks = Chunks(n, self.threads)
 
     _parameters = staticmethod(parameters)
 
-    @staticmethod
-    def memory(n: int, popsize: int, stored: int | None = None) -> float:
-        """Bytes needed: stored paths and their companions, the population, what is remembered of it, some vectors."""
-        return 8.0 * n * ((stored or 2 * default_popsize(n)) + 2 * popsize + 8)
+    @classmethod
+    def memory_parts(cls, n: int, popsize: int, stored: int | None = None) -> dict[str, float]:
+        """Bytes needed with `stored` paths, by what takes them.
+
+        Vectors are x0, best point, mean, p_c, step of the mean, and the diagonal of C now and then.
+        """
+        paths = 8.0 * n * (stored or default_popsize(n))
+        parts = {"stored paths": paths, "their companions": paths, **shared_parts(n, popsize, 6)}
+        parts["what is remembered of it"] += 8.0 * n * popsize / 64  # signs of half as many base vectors, drawn anew
+        return parts
+
+    @classmethod
+    def memory(cls, n: int, popsize: int, stored: int | None = None) -> float:
+        """Bytes needed; `stored` counts paths and companions, 2 m, as the constructor gives it."""
+        return super().memory(n, popsize, None if stored is None else stored // 2)
 
     @property
     def mean(self) -> FloatArray:
@@ -276,17 +295,17 @@ class LMCMA(PopulationStrategy):
     def _prepare(self) -> None:
         """The weights of stored paths and of base vectors in the steps."""
         k, c_1 = self._stored, self.params.c_1
-        kernels.prepare(self._noise(), self._V, self._b, k, self._used, c_1, self._Q, self._alpha)
+        noise = self._noise()
+        U = self._chunks.sum(lambda *columns: kernels.project_newest(noise, self._V, k, self._used, *columns))
+        kernels.weigh_newest(U, self._b, k, self._used, c_1, self._Q, self._alpha)
 
     def _write_again(self, out: FloatArray) -> None:
         self._write_from(0, out)
 
     def _write_from(self, first: int, out: FloatArray) -> None:
         """Candidates `first`, `first` + 1, ... into the rows of `out`."""
-        kernels.write_candidates(
-            *(self._noise(), self._mean, self._sigma, self._alpha, self._Q, self._P, self._stored, self._used),
-            *(self._twins, first, out),
-        )
+        step = self._noise(), self._mean, self._sigma, self._alpha, self._Q, self._P, self._stored, self._used
+        self._chunks.map(lambda *columns: kernels.write_candidates(*step, self._twins, first, out, *columns))
 
     def _row(self, row: int) -> FloatArray:
         x = np.empty((1, self._n))
@@ -306,7 +325,8 @@ class LMCMA(PopulationStrategy):
         # mean and path
         self._mean_step(mine, theirs, foreign_x)
         scale = math.sqrt(p.c_c * (2 - p.c_c) * p.mueff)
-        reach = move(self._mean, self._sigma, self._delta, self._p_c, p.c_c, scale)
+        changed = self._mean, self._sigma, self._delta, self._p_c, p.c_c, scale
+        reach = float(np.max(self._chunks.map(lambda *columns: move(*changed, *columns))))  # NaN if one is
         if g % p.period == 0:
             self._insert(g)
 
@@ -332,7 +352,8 @@ class LMCMA(PopulationStrategy):
             singles[: popsize // 2] -= mine[1::2]
             mine = singles
         k = self._stored
-        combine(self._noise(), mine * self._alpha, mine @ self._Q[:, :k], self._P[:k], self._delta)
+        parts = self._noise(), mine * self._alpha, mine @ self._Q[:, :k], self._P[:k], self._delta
+        self._chunks.map(lambda *columns: combine(*parts, *columns))
         if foreign_x is not None:
             for step, weight in zip(steps(foreign_x, self._mean, self._sigma), theirs, strict=True):
                 if weight > 0:
@@ -356,13 +377,24 @@ class LMCMA(PopulationStrategy):
         self._P[last] = self._p_c
         self._ages[last] = g
         self._stored += 1
-        kernels.products(self._P, self._stored, last, self._G)
+        self._multiply(last)
         self._refresh(first)
+
+    def _multiply(self, row: int) -> None:
+        """Enter the scalar products of one path with all into `_G`."""
+        k = self._stored
+        found = self._chunks.sum(lambda *columns: kernels.products(self._P, k, row, *columns))
+        self._G[row, :k] = self._G[:k, row] = found
 
     def _refresh(self, first: int) -> None:
         """What follows from the stored paths, of which those from `first` on are new in their places."""
+        k, P, V, W = self._stored, self._P, self._V, self._W
+        kernels.companions(self._G, k, self.params.c_1, W, self._H, self._b, self._d, self._loss)
+        if k == 0 or self._loss[:k].max() <= kernels.LARGEST_LOSS:
+            self._chunks.map(lambda *columns: kernels.write_companions(P, W, first, k, V, *columns))
+            return
         with self._blas:
-            kernels.refresh(self._P, self._G, first, self._stored, self.params.c_1, self._V, self._b, self._d)
+            kernels.refresh(P, self._G, first, k, self.params.c_1, V, self._b, self._d)
 
     def _fired(self) -> int:
         return self._ends.mask()
@@ -378,6 +410,7 @@ class LMCMA(PopulationStrategy):
             "memory": self.params.memory,
             "noise": self.noise,
             "mirrored": self.mirrored,
+            "threads": self.threads,
             "rules": dataclasses.asdict(self.rules),
             "mean": self._mean.copy(),
             "sigma": self._sigma,
@@ -400,6 +433,7 @@ class LMCMA(PopulationStrategy):
             memory=state["memory"],
             noise=state["noise"],
             mirrored=state["mirrored"],
+            threads=state["threads"],
             stop=StopRules(**state["rules"]),
             **cls._limits_of(state),
         )

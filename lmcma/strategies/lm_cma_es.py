@@ -18,7 +18,7 @@ from lmcma import random
 from lmcma.kernels import limited_memory as kernels
 from lmcma.kernels.low_rank import emit, project
 from lmcma.strategies import lm_cma
-from lmcma.strategies.base import PopulationStrategy, default_popsize
+from lmcma.strategies.base import PopulationStrategy, default_popsize, shared_parts
 from lmcma.strategies.lm_cma import LMCMA, LMCMAParameters
 from lmcma.termination import StopOption
 from lmcma.typing import FloatArray
@@ -59,7 +59,7 @@ class LMCMAES(LMCMA):
     mirrored : bool
         Candidates in pairs mean + step, mean - step, which the author recommends: half the cost, and fewer evaluations.
         Not by default, as published.
-    stop, ftarget, maxfev, maxiter, max_memory, rng
+    stop, ftarget, maxfev, maxiter, max_memory, threads, rng
         As for `LMCMA`.
 
     Raises
@@ -67,7 +67,7 @@ class LMCMAES(LMCMA):
     ArgumentError, ArgumentTypeError, ShapeError
         An argument cannot be used.
     MemoryLimitError
-        m + 2 popsize vectors do not fit.
+        m + popsize vectors, for n <= 10000 another popsize, and about ten more do not fit.
 
     Examples
     --------
@@ -100,6 +100,7 @@ class LMCMAES(LMCMA):
         maxfev: int | None = None,
         maxiter: int | None = None,
         max_memory: float | None = None,
+        threads: int = 1,
         rng: random.Seed = None,
     ) -> None:
         super().__init__(
@@ -114,19 +115,20 @@ class LMCMAES(LMCMA):
             maxfev=maxfev,
             maxiter=maxiter,
             max_memory=max_memory,
+            threads=threads,
             rng=rng,
         )
-        m = self.params.memory
-        self._V = np.empty((m, 0))  # has columns only where coefficients would lose too many digits
-        self._W, self._H = np.empty((m, m)), np.empty((m, m))
-        self._loss = np.empty(m)
+        self._V = np.empty((self.params.memory, 0))  # has columns only where coefficients would lose too many digits
 
     _parameters = staticmethod(parameters)
 
-    @staticmethod
-    def memory(n: int, popsize: int, stored: int | None = None) -> float:
-        """Bytes needed: stored paths, the population, what is remembered of it, some vectors."""
-        return 8.0 * n * ((stored or default_popsize(n)) + 2 * popsize + 8)
+    @classmethod
+    def memory_parts(cls, n: int, popsize: int, stored: int | None = None) -> dict[str, float]:
+        """Bytes needed with `stored` paths, by what takes them; vectors as of `LMCMA`.
+
+        While coefficients would lose too many digits, companions take as much as the paths, on top of this.
+        """
+        return {"stored paths": 8.0 * n * (stored or default_popsize(n)), **shared_parts(n, popsize, 6)}
 
     # ---------------------------------------------------------------- one generation
 
@@ -137,18 +139,16 @@ class LMCMAES(LMCMA):
 
     def _prepare(self) -> None:
         k = self._stored
-        U = np.empty((len(self._used), k))
         stored = self._V.shape[1] > 0
-        project(self._noise(), len(U), (self._V if stored else self._P)[:k], U)
+        rows, noise, bases = (self._V if stored else self._P)[:k], self._noise(), len(self._used)
+        U = self._chunks.sum(lambda *columns: project(noise, bases, rows, *columns))
         kernels.weigh(U if stored else U @ self._W[:k, :k].T, self._b, self.params.c_1, self._Q, self._alpha)
 
     def _write_from(self, first: int, out: FloatArray) -> None:
         k = self._stored
+        step = self._noise(), self._mean, self._sigma, self._alpha[0], self._Q[:, :k], self._P[:k], self._twins
         with self._blas:
-            emit(
-                *(self._noise(), self._mean, self._sigma, self._alpha[0], self._Q[:, :k], self._P[:k]),
-                *(self._twins, first, out),
-            )
+            self._chunks.map(lambda *columns: emit(*step, first, out, *columns))
 
     def _refresh(self, first: int) -> None:
         k, c_1 = self._stored, self.params.c_1

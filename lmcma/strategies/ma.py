@@ -22,7 +22,7 @@ from lmcma.kernels import matrix_adaptation as kernels
 from lmcma.kernels import normals
 from lmcma.kernels.blas_threads import OneBlasThread
 from lmcma.strategies import cma
-from lmcma.strategies.base import PopulationStrategy
+from lmcma.strategies.base import PopulationStrategy, shared_parts
 from lmcma.strategies.foreign import admit, clipping, steps
 from lmcma.strategies.stop_state import StopState
 from lmcma.termination import PROFILES, Stop, StopOption, StopRules, stop_rules
@@ -93,7 +93,7 @@ class MAES(PopulationStrategy):
     ArgumentError, ArgumentTypeError, ShapeError
         An argument cannot be used.
     MemoryLimitError
-        The n x n matrix and four populations do not fit.
+        The n x n matrix and five populations, four for n > 10000, do not fit.
 
     Examples
     --------
@@ -157,10 +157,11 @@ class MAES(PopulationStrategy):
         held = _ONE_BLAS_THREAD_FROM <= n < _ONE_BLAS_THREAD_BELOW
         self._blas: contextlib.AbstractContextManager[None] = OneBlasThread() if held else contextlib.nullcontext()
 
-    @staticmethod
-    def memory(n: int, popsize: int, stored: int | None = None) -> float:
-        """Bytes needed: M, four populations, a few vectors."""
-        return 8.0 * n * (n + 4 * popsize + 10)
+    @classmethod
+    def memory_parts(cls, n: int, popsize: int, stored: int | None = None) -> dict[str, float]:
+        """Bytes needed, by what takes them: M; normal numbers, steps, the selected of both; x0 and best points."""
+        matrix = {"matrices": 8.0 * n**2, "steps of the population": 8.0 * n * (3 * popsize + 2)}
+        return {**matrix, **shared_parts(n, popsize, kernels.N_VECTORS + 3)}
 
     # ---------------------------------------------------------------- the state, by name
 

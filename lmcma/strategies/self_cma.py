@@ -24,7 +24,7 @@ from lmcma.arguments import as_point
 from lmcma.kernels import covariance as kernels
 from lmcma.kernels import self_adaptation, stopping
 from lmcma.kernels.selection import path_goes_on
-from lmcma.strategies.base import PopulationStrategy, default_popsize
+from lmcma.strategies.base import PopulationStrategy, default_popsize, shared_parts
 from lmcma.strategies.cma import CMAES, _check_choice
 from lmcma.termination import StopOption, StopRules
 from lmcma.typing import BoolArray, FloatArray, State
@@ -82,7 +82,7 @@ class SelfCMAES(CMAES):
     ArgumentError, ArgumentTypeError, ShapeError
         An argument cannot be used.
     MemoryLimitError
-        Six n x n matrices do not fit.
+        Nine n x n matrices and seven populations, six for n > 10000, do not fit.
 
     Examples
     --------
@@ -159,10 +159,15 @@ class SelfCMAES(CMAES):
         """The population size in dimension `n` unless the user says otherwise: 10 n, at least that of CMA-ES."""
         return max(default_popsize(n), 10 * n)
 
-    @staticmethod
-    def memory(n: int, popsize: int, stored: int | None = None) -> float:
-        """Bytes needed: what CMA-ES takes, three more matrices, one more population."""
-        return CMAES.memory(n, popsize) + 8.0 * (3 * n**2 + popsize * n)
+    @classmethod
+    def memory_parts(cls, n: int, popsize: int, stored: int | None = None) -> dict[str, float]:
+        """Bytes needed, by what takes them: what CMA-ES takes, and for the replay of the last update four matrices, two
+        arrays of the size of a population, four vectors.
+        """
+        parts = {**super().memory_parts(n, popsize), **shared_parts(n, popsize, 24)}
+        parts["matrices"] += 8.0 * 4 * n**2
+        parts["steps of the population"] += 8.0 * 2 * popsize * n
+        return parts
 
     @property
     def rates(self) -> dict[str, float]:

@@ -20,7 +20,7 @@ from lmcma.errors import ArgumentError
 from lmcma.kernels import normals
 from lmcma.kernels import separable as kernels
 from lmcma.strategies import cma
-from lmcma.strategies.base import PopulationStrategy
+from lmcma.strategies.base import PopulationStrategy, shared_parts
 from lmcma.strategies.cma import CMAParameters
 from lmcma.strategies.foreign import admit, clipping, steps
 from lmcma.strategies.stop_state import StopState
@@ -88,7 +88,7 @@ class SepCMAES(PopulationStrategy):
     ArgumentError, ArgumentTypeError, ShapeError
         An argument cannot be used.
     MemoryLimitError
-        Two populations and a few vectors do not fit.
+        Two populations, three for n <= 10000, and about ten vectors do not fit.
 
     Examples
     --------
@@ -152,10 +152,11 @@ class SepCMAES(PopulationStrategy):
         self._order = np.zeros(2 * popsize, dtype=np.int64)
         self._stop = StopState(self.rules, n, popsize, p.mu)
 
-    @staticmethod
-    def memory(n: int, popsize: int, stored: int | None = None) -> float:
-        """Bytes needed: two populations, a few vectors."""
-        return 8.0 * n * (2 * popsize + kernels.N_VECTORS + 6)
+    @classmethod
+    def memory_parts(cls, n: int, popsize: int, stored: int | None = None) -> dict[str, float]:
+        """Bytes needed, by what takes them; the vectors that no kernel has are x0, best point, a new best point."""
+        numbers = {"normal numbers of the population": 8.0 * n * popsize}
+        return {**numbers, **shared_parts(n, popsize, kernels.N_VECTORS + 3)}
 
     # ---------------------------------------------------------------- the state, by name
 

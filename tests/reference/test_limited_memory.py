@@ -16,9 +16,8 @@ Z3 = np.array([1.0, -1.0, 2.0])
 
 def refreshed(P, c_1):
     k, n = P.shape
-    G, V, b, d = np.zeros((k, k)), np.empty((k, n)), np.empty(k), np.empty(k)
-    for row in range(k):
-        kernels.products(P, row + 1, row, G)
+    V, b, d = np.empty((k, n)), np.empty(k), np.empty(k)
+    G = scalar_products(P)
     kernels.refresh(P, G, 0, k, c_1, V, b, d)
     return V, b, d
 
@@ -28,8 +27,9 @@ def candidates(noise, mean, sigma, P, V, b, used, c_1, twins, out):
     k = len(P)
     used = np.array(used)
     Q, alpha = np.empty((len(used), max(k, 1))), np.empty(len(used))
-    kernels.prepare(noise, V, b, k, used, c_1, Q, alpha)
-    kernels.write_candidates(noise, mean, sigma, alpha, Q, P, k, used, twins, 0, out)
+    n = len(mean)
+    kernels.weigh_newest(kernels.project_newest(noise, V, k, used, 0, n), b, k, used, c_1, Q, alpha)
+    kernels.write_candidates(noise, mean, sigma, alpha, Q, P, k, used, twins, 0, out, 0, n)
     return out
 
 
@@ -164,11 +164,8 @@ def test_replacement_spreads_over_a_long_run():
 
 
 def scalar_products(P):
-    k = len(P)
-    G = np.zeros((k, k))
-    for row in range(k):
-        kernels.products(P, row + 1, row, G)
-    return G
+    k, n = P.shape
+    return np.array([kernels.products(P, k, row, 0, n) for row in range(k)])
 
 
 STATES = {
@@ -196,11 +193,11 @@ def test_companions_from_scalar_products(state, n, k):
     np.testing.assert_allclose(H, V @ V.T, atol=1e-12 * abs(V @ V.T).max())
     assert loss.max() < kernels.LARGEST_LOSS
     z = np.random.default_rng(5).standard_normal((2, n))
-    U, Q, alpha = np.empty((2, k)), np.empty((2, k)), np.empty(2)
-    project((NO_SIGNS, z, 0, 0), 2, P, U)
+    Q, alpha = np.empty((2, k)), np.empty(2)
+    U = project((NO_SIGNS, z, 0, 0), 2, P, 0, n)
     kernels.weigh(U @ W.T, b, c_1, Q, alpha)
     out = np.empty((4, n))
-    emit((NO_SIGNS, z, 0, 0), np.zeros(n), 1.0, alpha[0], Q, P, 2, 0, out)
+    emit((NO_SIGNS, z, 0, 0), np.zeros(n), 1.0, alpha[0], Q, P, 2, 0, out, 0, n)
     for row in range(2):
         want = twin.factor_times(z[row], P, V, b, c_1)
         assert abs(out[2 * row] - want).max() <= 1e-12 * abs(want).max()

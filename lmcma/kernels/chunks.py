@@ -1,0 +1,42 @@
+"""Long rows cut into chunks of columns that threads work on; the cut, and so every result, is the same for any number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from lmcma.typing import FloatArray
+
+T = TypeVar("T")
+
+CHUNK = 65_536  # columns; a multiple of the blocks of all kernels
+
+
+class Chunks:
+    """The chunks of rows of n numbers.
+
+    Parameters
+    ----------
+    n : int
+        Columns.
+    threads : int
+        How many work at a time.
+    """
+
+    def __init__(self, n: int, threads: int) -> None:
+        self._ranges = [(start, min(start + CHUNK, n)) for start in range(0, n, CHUNK)]
+        self._pool = ThreadPoolExecutor(threads, "lmcma") if threads > 1 and len(self._ranges) > 1 else None
+
+    def map(self, action: Callable[[int, int], T]) -> list[T]:
+        """What action(start, stop) returns for each chunk, in their order."""
+        if self._pool is None:
+            return [action(start, stop) for start, stop in self._ranges]
+        return list(self._pool.map(lambda bounds: action(*bounds), self._ranges))
+
+    def sum(self, action: Callable[[int, int], FloatArray]) -> FloatArray:
+        """The sum of the arrays that action(start, stop) returns, added in the order of the chunks."""
+        first, *others = self.map(action)
+        for share in others:
+            first += share
+        return first
