@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -340,6 +340,59 @@ class PopulationStrategy(ABC):
         if self._asked:
             self._write_batch(x, again=True)
             return x
+        self._begin(rows)
+        self._write_batch(x)
+        return x
+
+    def ask_blocks(self, rows: int = 8) -> Iterator[tuple[IntArray, FloatArray]]:
+        """The points of `ask`, some rows at a time, for where there is no room for all of them.
+
+        The large-scale methods make the rows of a block when it is its turn; the others make all at once.
+
+        Parameters
+        ----------
+        rows : int
+            Rows of a block.
+
+        Yields
+        ------
+        (k,) array of int, (k, n) array
+            Ids of the rows, for `tell(None, f, ids=ids)`, and the rows: the next block overwrites them.
+
+        Raises
+        ------
+        ArgumentError, ProtocolError
+            `rows` is not >= 1; as `ask`.
+
+        Examples
+        --------
+        >>> import lmcma
+        >>> es = lmcma.LMCMA([1.0] * 100, 0.5, rng=1)
+        >>> for ids, x in es.ask_blocks(4):
+        ...     es.tell(None, (x**2).sum(axis=1), ids=ids)
+        >>> es.nit
+        1
+        """
+        rows = as_count("rows", rows, 1)
+        asked = self._asked or self.popsize
+        if not self._asked:
+            self._begin(asked)
+            self._probe = self._probe[:0]
+            self._prepare_rows()
+        x = np.empty((min(rows, asked), self._n))
+        batch = self._batch
+        for first in range(0, asked, rows):
+            if self._batch != batch:
+                raise ProtocolError("`ask_blocks` goes through one batch; another one was asked for meanwhile.")
+            ids = np.arange(first, min(first + rows, asked))
+            block = x[: len(ids)]
+            self._write_rows(first, block)
+            own = self._injected[first : first + len(ids)]
+            block[: len(own)] = own
+            yield ids, block
+
+    def _begin(self, rows: int) -> None:
+        """Draw a batch of so many rows."""
         if self._mask and (broken := self._broken()) is not None:
             raise ProtocolError(
                 f"`ask` has no distribution to sample from: {broken.message}. "
@@ -350,8 +403,6 @@ class PopulationStrategy(ABC):
         if len(self._waiting):
             k = max(1, rows - 1)
             self._injected, self._waiting = self._waiting[:k], self._waiting[k:]
-        self._write_batch(x)
-        return x
 
     def tell(self, x: ArrayLike | None, f: ArrayLike, *, ids: Sequence[int] | ArrayLike | None = None) -> None:
         """Take the values of points.
@@ -499,7 +550,7 @@ class PopulationStrategy(ABC):
         except (ValueError, TypeError) as e:
             raise StateError(f"`state` has an entry that does not fit the others: {e}") from e
         if es._asked:
-            es._write_batch(np.empty((es._asked, es._n)))
+            es._prepare_rows()
         return es
 
     # ---------------------------------------------------------------- telling
@@ -655,12 +706,24 @@ class PopulationStrategy(ABC):
         """Write the rows that `_write` wrote, to the bit."""
         self._write(out)
 
+    def _prepare_rows(self) -> None:
+        """Whatever `_write_rows` and `_write_again` need of a batch that was drawn."""
+        self._write(np.empty((self._asked, self._n)))
+
+    def _write_rows(self, first: int, out: FloatArray) -> None:
+        """Write rows `first`, `first` + 1, ... of the batch that is out, as drawn, into `out`."""
+        for row, x in enumerate(out, start=first):
+            x[:] = self._row(row)
+
     def _remember(self, out: FloatArray) -> None:
         """Keep what `_remembered` needs of the batch that goes out."""
         self._probe = probed(out, self._stride, self._probe)
 
     def _remembered(self) -> FloatArray:
         """The batch that is out, in every `_stride`-th cluster of columns, to notice edited rows."""
+        if len(self._probe) < self._asked:  # the batch never was in one piece
+            x = np.empty((self._asked, self._n))
+            self._write_batch(x, again=True)
         return self._probe
 
     def _asked_row(self, row: int) -> FloatArray:

@@ -288,11 +288,10 @@ class LMCMA(PopulationStrategy):
         return self._signs, self._gauss, self._key, self._batch * len(self._used) * self._n
 
     def _write(self, out: FloatArray) -> None:
-        with self._blas:
-            self._prepare()
+        self._prepare_rows()
         self._write_again(out)
 
-    def _prepare(self) -> None:
+    def _prepare_rows(self) -> None:
         """The weights of stored paths and of base vectors in the steps."""
         k, c_1 = self._stored, self.params.c_1
         noise = self._noise()
@@ -300,16 +299,16 @@ class LMCMA(PopulationStrategy):
         kernels.weigh_newest(U, self._b, k, self._used, c_1, self._Q, self._alpha)
 
     def _write_again(self, out: FloatArray) -> None:
-        self._write_from(0, out)
+        self._write_rows(0, out)
 
-    def _write_from(self, first: int, out: FloatArray) -> None:
+    def _write_rows(self, first: int, out: FloatArray) -> None:
         """Candidates `first`, `first` + 1, ... into the rows of `out`."""
         step = self._noise(), self._mean, self._sigma, self._alpha, self._Q, self._P, self._stored, self._used
         self._chunks.map(lambda *columns: kernels.write_candidates(*step, self._twins, first, out, *columns))
 
     def _row(self, row: int) -> FloatArray:
         x = np.empty((1, self._n))
-        self._write_from(row, x)
+        self._write_rows(row, x)
         return x[0]
 
     def _update(

@@ -137,14 +137,15 @@ class LMCMAES(LMCMA):
         self._draw_signs()
         self._used[:] = self._stored
 
-    def _prepare(self) -> None:
+    def _prepare_rows(self) -> None:
         k = self._stored
         stored = self._V.shape[1] > 0
         rows, noise, bases = (self._V if stored else self._P)[:k], self._noise(), len(self._used)
-        U = self._chunks.sum(lambda *columns: project(noise, bases, rows, *columns))
+        with self._blas:
+            U = self._chunks.sum(lambda *columns: project(noise, bases, rows, *columns))
         kernels.weigh(U if stored else U @ self._W[:k, :k].T, self._b, self.params.c_1, self._Q, self._alpha)
 
-    def _write_from(self, first: int, out: FloatArray) -> None:
+    def _write_rows(self, first: int, out: FloatArray) -> None:
         k = self._stored
         step = self._noise(), self._mean, self._sigma, self._alpha[0], self._Q[:, :k], self._P[:k], self._twins
         with self._blas:

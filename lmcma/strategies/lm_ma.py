@@ -240,16 +240,19 @@ class LMMAES(PopulationStrategy):
         return NO_SIGNS, self._gauss, self._key, self._batch * self._popsize * self._n
 
     def _write(self, out: FloatArray) -> None:
+        self._prepare_rows()
+        self._write_again(out)
+
+    def _prepare_rows(self) -> None:
         noise = self._noise()
         with self._blas:
             self._U[:] = self._chunks.sum(lambda *columns: project(noise, self._popsize, self._M, *columns))
         self._alpha = kernels.solve(self._U, self._G, self.params.c_d, self._used(), self._Q)
-        self._write_again(out)
 
     def _write_again(self, out: FloatArray) -> None:
-        self._write_from(0, out)
+        self._write_rows(0, out)
 
-    def _write_from(self, first: int, out: FloatArray) -> None:
+    def _write_rows(self, first: int, out: FloatArray) -> None:
         """Candidates `first`, `first` + 1, ... into the rows of `out`."""
         k = self._used()
         step = self._noise(), self._mean, self._sigma, self._alpha, self._Q[:, :k], self._M[:k], 1
@@ -258,7 +261,7 @@ class LMMAES(PopulationStrategy):
 
     def _row(self, row: int) -> FloatArray:
         x = np.empty((1, self._n))
-        self._write_from(row, x)
+        self._write_rows(row, x)
         return x[0]
 
     def _update(

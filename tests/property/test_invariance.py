@@ -112,7 +112,7 @@ def test_rotation_of_lm_cma():
         for row, z in enumerate(base):
             block(a._noise(), n, row, 0, z)
         b._gauss = base @ R.T
-        b._prepare()
+        b._prepare_rows()
         y = b.ask()
         np.testing.assert_allclose(y, x @ R.T, atol=1e-12 * abs(x).max() + 1e-13)
         f = ellipsoid(x)
