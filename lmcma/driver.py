@@ -79,6 +79,7 @@ def run(
                         raise ShapeError(f"`evaluate` must return {len(x)} values, one per row; got shape {f.shape}.")
                     interrupts.hold()
                     strategy.tell(None, f)  # None: the rows as asked, whatever the objective did to its argument
+                    del x  # before the next ones are made: they may take most of the memory
                 if recorder is not None:
                     recorder.record(strategy, f, iterations=max(1, strategy.nit - nit))
                 interrupts.release()

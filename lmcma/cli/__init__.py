@@ -11,7 +11,7 @@ from lmcma.errors import LmcmaError
 
 def app() -> typer.Typer:
     """The command line application with all its commands."""
-    from lmcma.cli import bbob, methods, minimize
+    from lmcma.cli import bbob, methods, minimize, plan
 
     cli = typer.Typer(
         name="lmcma",
@@ -22,6 +22,7 @@ def app() -> typer.Typer:
     )
     cli.command("methods")(methods.methods)
     cli.command("minimize")(minimize.minimize)
+    cli.command("plan")(plan.plan)
     cli.add_typer(bbob.app, name="bbob")
     return cli
 

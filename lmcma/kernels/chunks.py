@@ -1,4 +1,4 @@
-"""Long rows cut into chunks of columns that threads work on; the cut, and so every result, is the same for any number."""
+"""Long rows cut into chunks of columns that threads work on: the same cut, and so the same results, for any number."""
 
 from __future__ import annotations
 

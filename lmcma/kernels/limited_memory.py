@@ -99,7 +99,7 @@ def write_candidates(
     begin: int,
     end: int,
 ) -> None:
-    """Write columns `begin` to `end` of candidates `first`, ... into the rows of `out`: mean +- sigma times a step.
+    """Write columns `begin` to `end` of candidates `first`, ... into rows of `out`: mean +- sigma times a step.
 
     mean : (n,); alpha, used : (bases,), Q : (bases, m) as of `weigh_newest`; P : (m, n); twins : 1 or 2, candidates of a
     base vector.

@@ -169,7 +169,7 @@ class LMCMA(PopulationStrategy):
             maxiter=maxiter,
             max_memory=max_memory,
             rng=rng,
-            stored=None if memory is None else 2 * memory,
+            stored=memory,
         )
         n, popsize = self._n, self._popsize
         self.noise = noise or ("rademacher" if n >= _SIGNS_FROM else "gaussian")
@@ -218,11 +218,6 @@ class LMCMA(PopulationStrategy):
         parts = {"stored paths": paths, "their companions": paths, **shared_parts(n, popsize, 6)}
         parts["what is remembered of it"] += 8.0 * n * popsize / 64  # signs of half as many base vectors, drawn anew
         return parts
-
-    @classmethod
-    def memory(cls, n: int, popsize: int, stored: int | None = None) -> float:
-        """Bytes needed; `stored` counts paths and companions, 2 m, as the constructor gives it."""
-        return super().memory(n, popsize, None if stored is None else stored // 2)
 
     @property
     def mean(self) -> FloatArray:

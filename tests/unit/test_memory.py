@@ -94,3 +94,16 @@ def test_a_limit_that_is_enough_is_enough():
         kind = lmcma.methods()[method].load()
         need = sum(kind.memory_parts(5000, 10, 40).values())
         assert lmcma.make(method, np.ones(5000), 0.5, popsize=10, memory=40, max_memory=need).popsize == 10
+
+
+@pytest.mark.parametrize("method", ["lm-cma", "lm-ma"])
+def test_minimize_holds_one_population_at_a_time(method):
+    n = 200_000
+    plan = lmcma.make(method, np.zeros(n), 1.0, memory=3).memory(n, 40, 3)
+    tracemalloc.start()
+    try:
+        lmcma.minimize(lambda x: float(x @ x), np.zeros(n), 1.0, method=method, options={"memory": 3}, maxiter=4)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.2 * plan
