@@ -101,8 +101,8 @@ def write_candidates(
 ) -> None:
     """Write columns `begin` to `end` of candidates `first`, ... into rows of `out`: mean +- sigma times a step.
 
-    mean : (n,); alpha, used : (bases,), Q : (bases, m) as of `weigh_newest`; P : (m, n); twins : 1 or 2, candidates of a
-    base vector.
+    mean : (n,); alpha, used : (bases,), Q : (bases, m) as of `weigh_newest`; P : (m, n); twins : 1 or 2, candidates of
+    a base vector.
     """
     n = len(mean)
     step = np.empty(min(n, _TILE))
