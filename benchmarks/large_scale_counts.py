@@ -4,11 +4,11 @@
         [--functions sphere,cigar,...] [--seeds 11] [--jobs 2]
 
 Start: x0 uniform in [-5, 5]^n, sigma0 = 3; all stopping rules but the target are off. Seeds are 1, 2, ...; cells of
-more than two million evaluations have three. The anchors are medians of three seeds or single runs of prototypes made from
-the papers, so that medians within 25 % hold. Those of `lm-cma-es` at n = 256 are of the author's own program (corrected,
-mirrored, sigma0 = 5): within 10 %. On Rosenbrock's function a run may end in the local minimum near f = 4 (then
-tolhistfun ends it); a majority has to solve it, and since eleven runs tell little about a frequency, there are 41.
-Beyond 512 variables there are no anchors; the counts are printed.
+more than two million evaluations have three. The anchors are medians of three seeds or single runs of prototypes made
+from the papers, so that medians within 25 % hold. Those of `lm-cma-es` at n = 256 are of the author's own program
+(corrected, mirrored, sigma0 = 5): within 10 %. On Rosenbrock's function a run may end in the local minimum near f = 4
+(then tolhistfun ends it); a majority has to solve it, and since eleven runs tell little about a frequency, there are
+41. Beyond 512 variables there are no anchors; the counts are printed.
 """
 
 from __future__ import annotations

@@ -6,14 +6,15 @@
     python benchmarks/large_scale_ellipsoid.py --dim 1e7 --generations 10
 
 x0 is uniform in [-5, 5]^n, sigma0 = 3, one thread. With `--fraction`, evaluations and seconds until the value is below
-that fraction of f(x0), for LM-CMA of lmcma, of pypop7, and L-BFGS with finite differences (SciPy). With `--minutes`, the
-best value after that time, of the first two. With `--generations`, time and peak memory of LM-CMA, all places for paths
-taken from the start on, which is when it needs most.
+that fraction of f(x0), for LM-CMA of lmcma, of pypop7, and L-BFGS with finite differences (SciPy). With `--minutes`,
+the best value after that time, of the first two. With `--generations`, time and peak memory of LM-CMA, all places for
+paths taken from the start on, which is when it needs most.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import os
 import resource
@@ -28,11 +29,12 @@ from scipy.optimize import minimize  # noqa: E402
 import lmcma  # noqa: E402
 
 
+class ReachedError(Exception):
+    """The goal, or the end of the time."""
+
+
 class Ellipsoid:
     """The function, its evaluations, the best value and when it fell below a goal."""
-
-    class Reached(Exception):
-        """The goal, or the end of the time."""
 
     def __init__(self, n: int) -> None:
         self.scales = 10 ** (6 * np.arange(n) / (n - 1))
@@ -41,18 +43,21 @@ class Ellipsoid:
         self.reset()
 
     def reset(self) -> None:
+        """Begin anew."""
         self.nfev, self.best, self.start = 0, np.inf, time.perf_counter()
 
     def elapsed(self) -> float:
+        """Seconds since the beginning."""
         return time.perf_counter() - self.start
 
     def __call__(self, x: np.ndarray) -> float:
+        """The value at x, (n,)."""
         np.multiply(x, x, out=self.square)
         value = float(self.square @ self.scales)
         self.nfev += 1
         self.best = min(self.best, value)
         if value <= self.goal or self.elapsed() > self.seconds:
-            raise self.Reached
+            raise ReachedError
         return value
 
 
@@ -148,10 +153,8 @@ def main() -> None:
     print(f"ellipsoid, n = {n:g}, f(x0) = {first:.4g}")
     for name, run in runs.items():
         f.reset()
-        try:
+        with contextlib.suppress(ReachedError):
             run(f, x0.copy())
-        except Ellipsoid.Reached:
-            pass
         print(
             f"{name:28} {f.elapsed():8.1f} s  {f.nfev:10} evaluations  best / f(x0) = {f.best / first:.4g}", flush=True
         )

@@ -1,6 +1,6 @@
 r"""ERT of our campaigns over published ERT, as a geometric mean with a bootstrapped interval, and areas under ECDFs.
 
-    python benchmarks/published_ratio.py FOLDER METHOD ALGORITHM RESULTS:BUDGET [RESULTS:BUDGET ...]
+    python benchmarks/published_ratio.py FOLDER METHOD ALGORITHM RESULTS:BUDGET[:FUNCTIONS] ...
     python benchmarks/published_ratio.py reference bipop-acma BIPOPaCMA \
         bbob_runs/acma-2012-small.csv.gz:1e5 bbob_runs/acma-2012-large.csv.gz:2e4
 
@@ -9,7 +9,8 @@ standard targets, empty where it was not reached), and `published-area.csv`, wit
 (evaluations per dimension), area and solved. They can be made from the reports in the public COCO archive of
 post-processed data, and are not part of this project.
 
-Several RESULTS of the same problems, such as from campaigns with different seeds, count as one.
+FUNCTIONS, such as 1-5,8, are those of RESULTS that count, by default all. Several RESULTS of the same problems, such as
+from campaigns with different seeds, count as one.
 
 Only targets whose published ERT is at most half the BUDGET (evaluations per dimension) count; "missed" are those among
 them that our trials never hit. The interval is over our trials, for the
@@ -58,6 +59,12 @@ def published(folder: Path, suite: str, algorithm: str, budgets: dict[int, float
     return Reference(algorithm, erts)
 
 
+def numbers(text: str) -> set[int]:
+    """Those of a text such as 1-5,8."""
+    ends = [[int(number) for number in part.split("-")] for part in text.split(",")]
+    return {number for part in ends for number in range(part[0], part[-1] + 1)}
+
+
 def joined(a: Trials, b: Trials) -> Trials:
     """The trials of two campaigns on the same problem, such as with different seeds."""
     return Trials(*(np.concatenate([getattr(a, f.name), getattr(b, f.name)]) for f in dataclasses.fields(Trials)))
@@ -69,9 +76,11 @@ def main() -> None:
     folder, method, algorithm = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     trials, budgets = {}, {}
     for argument in sys.argv[4:]:
-        path, _, budget = argument.rpartition(":")
+        path, budget, functions = (*argument.split(":"), "1-200")[:3]
         part = load(path).results[method]
-        for problem, found in part.trials.items():
+        wanted = [problem for problem in part.trials if problem[0] in numbers(functions)]
+        for problem in wanted:
+            found = part.trials[problem]
             trials[problem] = joined(trials[problem], found) if problem in trials else found
         budgets |= dict.fromkeys(part.dims(), float(budget))
     ours = Results(method, part.suite, trials)

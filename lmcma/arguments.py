@@ -75,13 +75,12 @@ def as_out(out: FloatArray, rows: int, n: int) -> FloatArray:
         and out.shape[1] == n
         and out.shape[0] >= rows
         and out.dtype == np.float64
-        and out.flags.c_contiguous
-        and out.flags.writeable
+        and out.flags.carray  # contiguous, aligned, writeable
     )
     if not ok:
         found = f"shape {out.shape}, {out.dtype}" if isinstance(out, np.ndarray) else repr(type(out))
         raise ShapeError(
-            f"`out` must be a writeable C-contiguous float64 array of shape (>= {rows}, {n}); got {found}. "
+            f"`out` must be a writeable, aligned, C-contiguous float64 array of shape (>= {rows}, {n}); got {found}. "
             f"numpy.empty(({rows}, {n})) makes one."
         )
     return out[:rows]

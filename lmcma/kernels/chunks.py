@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from lmcma.typing import FloatArray
 
@@ -26,13 +27,19 @@ class Chunks:
 
     def __init__(self, n: int, threads: int) -> None:
         self._ranges = [(start, min(start + CHUNK, n)) for start in range(0, n, CHUNK)]
-        self._pool = ThreadPoolExecutor(threads, "lmcma") if threads > 1 and len(self._ranges) > 1 else None
+        self._threads = threads if len(self._ranges) > 1 else 1
+        self._pool: tuple[int, ThreadPoolExecutor] | None = None  # and the process that it belongs to
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_pool": None}
 
     def map(self, action: Callable[[int, int], T]) -> list[T]:
         """What action(start, stop) returns for each chunk, in their order."""
-        if self._pool is None:
+        if self._threads == 1:
             return [action(start, stop) for start, stop in self._ranges]
-        return list(self._pool.map(lambda bounds: action(*bounds), self._ranges))
+        if self._pool is None or self._pool[0] != os.getpid():
+            self._pool = os.getpid(), ThreadPoolExecutor(self._threads, "lmcma")
+        return list(self._pool[1].map(lambda bounds: action(*bounds), self._ranges))
 
     def sum(self, action: Callable[[int, int], FloatArray]) -> FloatArray:
         """The sum of the arrays that action(start, stop) returns, added in the order of the chunks."""

@@ -149,8 +149,8 @@ def companions(
 ) -> None:
     """The companions v_t = sum_j W_tj p_j of k paths from the scalar products of the paths alone, in O(k^3).
 
-    Fills the leading parts of W (lower triangular), H = V V^T, b, d, and in `loss` the factor by which errors of
-    rounding may have grown, 1 or more.  G, W, H : (m, m), G = P P^T; b, d, loss : (m,).
+    Fills the leading parts of W (lower triangular), H = V V^T, b, d, and in `loss` by how much the terms of ||v_t||^2
+    are larger than their sum, which is how errors of rounding grow.  G, W, H : (m, m), G = P P^T; b, d, loss : (m,).
     """
     a = math.sqrt(1 - c_1)
     K = np.empty((k, k))  # V P^T
@@ -173,9 +173,15 @@ def companions(
                 w[i] -= weight * W[j, i]
             for i in range(k):
                 g[i] -= weight * K[j, i]
-        nu = 0.0
+        nu, size = 0.0, 0.0
         for i in range(t + 1):
             nu += w[i] * g[i]
+            for j in range(t + 1):
+                size += abs(w[i] * G[i, j] * w[j])
+        if nu > 0.0 and np.isfinite(size):
+            loss[t] = size / nu
+        else:
+            loss[t] = 1.0 if size == 0.0 else np.inf
         nu = max(nu, 0.0)
         for i in range(t):
             h = K[i, t]
@@ -183,7 +189,6 @@ def companions(
                 h -= H[i, j] * r[j]
             H[t, i] = H[i, t] = phi * h
         H[t, t] = nu
-        loss[t] = phi * phi * G[t, t] / nu if nu > 0.0 else 1.0
         s = math.sqrt(1 + c_1 * nu / (1 - c_1))
         b[t] = c_1 / (a * (1 + s))
         d[t] = c_1 / (a**3 * s * (1 + s))
@@ -192,32 +197,19 @@ def companions(
 
 
 @kernel
-def refresh(
-    P: FloatArray, G: FloatArray, first: int, k: int, c_1: float, V: FloatArray, b: FloatArray, d: FloatArray
-) -> None:
-    """Recompute v_t of rows t >= `first` of k, and all b and d; a row depends on the rows before it.
+def recur(P: FloatArray, k: int, c_1: float, V: FloatArray, b: FloatArray, d: FloatArray) -> None:
+    """Compute v_t, b, d of k paths by the recursion itself, for paths whose scalar products would lose digits.
 
-    P, V : (m, n); G : (m, m), scalar products of the paths; b, d : (m,).  A row whose path is so near to the others
-    that scalar products would lose digits is computed by the recursion itself.
+    P, V : (m, n); b, d : (m,).
     """
-    m, n = P.shape
-    W, H, loss = np.empty((m, m)), np.empty((m, m)), np.empty(m)
-    companions(G, k, c_1, W, H, b, d, loss)
-    t = first
-    while t < k:
-        end = t
-        while end < k and loss[end] <= LARGEST_LOSS:
-            end += 1
-        write_companions(P, W, t, end, V, 0, n)
-        t = end
-        if t < k:
-            v = V[t]
-            v[:] = P[t]
-            inverse_times(v, V, d, t, c_1)
-            s = math.sqrt(1 + c_1 * np.dot(v, v) / (1 - c_1))
-            b[t] = c_1 / (math.sqrt(1 - c_1) * (1 + s))
-            d[t] = c_1 / (math.sqrt(1 - c_1) ** 3 * s * (1 + s))
-            t += 1
+    a = math.sqrt(1 - c_1)
+    for t in range(k):
+        v = V[t]
+        v[:] = P[t]
+        inverse_times(v, V, d, t, c_1)
+        s = math.sqrt(1 + c_1 * np.dot(v, v) / (1 - c_1))
+        b[t] = c_1 / (a * (1 + s))
+        d[t] = c_1 / (a**3 * s * (1 + s))
 
 
 @free_kernel

@@ -19,6 +19,7 @@ from lmcma.kernels.stream import STREAM_FROM, add_scaled
 from lmcma.typing import FloatArray
 
 _TILE = 1024
+_GROUP = 16  # base vectors in a product
 
 
 @free_kernel
@@ -57,24 +58,30 @@ def emit(
     mean : (n,); Q : (bases, k); P : (k, n); twins : 1 or 2, candidates of a base vector.
     """
     n, k = len(mean), P.shape[0]
-    low = first // twins
-    bases = (first + out.shape[0] + twins - 1) // twins - low
-    Z = np.empty((bases, min(n, _TILE)))
+    low = first // twins // _GROUP * _GROUP
+    high = (first + out.shape[0] + twins - 1) // twins
+    # products of one shape whichever rows are wanted, since the last bits depend on it
+    weights = np.zeros(((high - low + _GROUP - 1) // _GROUP * _GROUP, k))
+    weights[: min(len(weights), len(Q) - low)] = Q[low : low + len(weights)]
+    Z = np.zeros((_GROUP, min(n, _TILE)))
     scalars, ints = np.empty(2), np.empty(8, dtype=np.int32)
     buffer = np.empty(_TILE if n >= STREAM_FROM else 0)
     for start in range(begin, end, _TILE):
         width = min(_TILE, end - start)
         y = mean[start : start + width]
-        for row in range(bases):
-            base.block(noise, n, low + row, start, Z[row, :width])
-        if k > 0:
-            accumulate(Q[low : low + bases], P[:, start : start + width], 1.0, alpha, Z[:, :width], scalars, ints)
-        for row in range(out.shape[0]):
-            step = Z[(first + row) // twins - low, :width]
-            scale = sigma if (first + row) % twins == 0 else -sigma
-            if k == 0:
+        for group in range(low, high, _GROUP):
+            rows = weights[group - low : group - low + _GROUP]
+            for row in range(group, min(group + _GROUP, len(Q))):
+                base.block(noise, n, row, start, Z[row - group, :width])
+            scale = sigma
+            if k > 0:
+                accumulate(rows, P[:, start : start + width], 1.0, alpha, Z[:, :width], scalars, ints)
+            else:
                 scale *= alpha
-            add_scaled(y, scale, step, out[row, start : start + width], buffer)
+            for row in range(max(first, group * twins), min(first + out.shape[0], (group + _GROUP) * twins)):
+                x = out[row - first, start : start + width]
+                sign = scale if row % twins == 0 else -scale
+                add_scaled(y, sign, Z[row // twins - group, :width], x, buffer)
 
 
 @free_kernel

@@ -345,7 +345,7 @@ class PopulationStrategy(ABC):
         return x
 
     def ask_blocks(self, rows: int = 8) -> Iterator[tuple[IntArray, FloatArray]]:
-        """The points of `ask`, some rows at a time, for where there is no room for all of them.
+        """The points of `ask` not told yet, some rows at a time, for where there is no room for all of them.
 
         The large-scale methods make the rows of a block when it is its turn; the others make all at once.
 
@@ -382,14 +382,17 @@ class PopulationStrategy(ABC):
         x = np.empty((min(rows, asked), self._n))
         batch = self._batch
         for first in range(0, asked, rows):
-            if self._batch != batch:
-                raise ProtocolError("`ask_blocks` goes through one batch; another one was asked for meanwhile.")
+            if self._batch != batch or not self._asked:
+                raise ProtocolError("`ask_blocks` goes through one batch, which was told completely meanwhile.")
             ids = np.arange(first, min(first + rows, asked))
+            due = ~self._received[ids]
+            if not due.any():
+                continue
             block = x[: len(ids)]
             self._write_rows(first, block)
             own = self._injected[first : first + len(ids)]
             block[: len(own)] = own
-            yield ids, block
+            yield (ids, block) if due.all() else (ids[due], block[due])
 
     def _begin(self, rows: int) -> None:
         """Draw a batch of so many rows."""
@@ -588,7 +591,8 @@ class PopulationStrategy(ABC):
         How many values are NaN, the row of a new best or -1, the best value; `EDITED` for the row, and nothing else
         done, where the rows are not as asked.
         """
-        n_nan, best, best_f = take_whole(x, self._remembered(), self._stride, f, self._best_f)
+        kept = self._remembered() if len(x) else self._nothing
+        n_nan, best, best_f = take_whole(x, kept, self._stride, f, self._best_f)
         if best != EDITED:
             if best >= 0:
                 self._best_x = x[best].copy() if len(x) else self._row(best)

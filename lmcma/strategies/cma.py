@@ -23,7 +23,7 @@ from lmcma.arguments import as_count
 from lmcma.errors import ArgumentError, ShapeError
 from lmcma.kernels import covariance as kernels
 from lmcma.kernels import stopping
-from lmcma.kernels.batch import probed
+from lmcma.kernels.batch import EDITED, probed
 from lmcma.kernels.blas_threads import OneBlasThread
 from lmcma.result import Result
 from lmcma.strategies.base import PopulationStrategy, default_popsize, shared_parts
@@ -399,17 +399,19 @@ class CMAES(PopulationStrategy):
 
     def _tell(self, x: FloatArray, f: FloatArray, own: BoolArray) -> tuple[int, int, float]:
         if self._blas is None:
-            n_nan, best, best_f, self._mask = kernels.tell(
+            n_nan, best, best_f, mask = kernels.tell(
                 self._s, self._table, x, f, own, self._long, self._best_x, self._best_f
             )
         else:
             with self._blas:
-                n_nan, best, best_f, self._mask = kernels.tell(
+                n_nan, best, best_f, mask = kernels.tell(
                     self._s, self._table, x, f, own, self._long, self._best_x, self._best_f
                 )
         if best == kernels.FULL:
             self._make_room()
             return self._tell(x, f, own)
+        if best != EDITED:
+            self._mask = mask
         return n_nan, best, best_f
 
     def advance(self, fun: Any, most: int) -> FloatArray | None:

@@ -188,6 +188,7 @@ class LMCMA(PopulationStrategy):
         self._G = np.zeros((p.memory, p.memory))  # scalar products of the paths
         self._W, self._H = np.empty((p.memory, p.memory)), np.empty((p.memory, p.memory))
         self._loss = np.empty(p.memory)
+        self._by_recursion = False  # whether the companions were made by it, all of them
         self._b = np.zeros(p.memory)
         self._d = np.zeros(p.memory)
         self._ages = np.zeros(p.memory, dtype=np.int64)
@@ -323,6 +324,10 @@ class LMCMA(PopulationStrategy):
         reach = float(np.max(self._chunks.map(lambda *columns: move(*changed, *columns))))  # NaN if one is
         if g % p.period == 0:
             self._insert(g)
+        k = self._stored
+        longest = math.sqrt(float(self._G.diagonal()[:k].max()))  # NaN and infinity come through
+        factors = float(self._b[:k].sum() + self._d[:k].sum())
+        reach = max(reach, 1e3 * self._n * self._sigma * (1 + longest)) + 0.0 * factors * longest
 
         # population success rule; points beyond the population have no part in it
         if self._f_previous is not None:
@@ -385,10 +390,13 @@ class LMCMA(PopulationStrategy):
         k, P, V, W = self._stored, self._P, self._V, self._W
         kernels.companions(self._G, k, self.params.c_1, W, self._H, self._b, self._d, self._loss)
         if k == 0 or self._loss[:k].max() <= kernels.LARGEST_LOSS:
+            first = 0 if self._by_recursion else first
             self._chunks.map(lambda *columns: kernels.write_companions(P, W, first, k, V, *columns))
+            self._by_recursion = False
             return
+        self._by_recursion = True
         with self._blas:
-            kernels.refresh(P, self._G, first, k, self.params.c_1, V, self._b, self._d)
+            kernels.recur(P, k, self.params.c_1, V, self._b, self._d)
 
     def _fired(self) -> int:
         return self._ends.mask()

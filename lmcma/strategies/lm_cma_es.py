@@ -143,7 +143,8 @@ class LMCMAES(LMCMA):
         rows, noise, bases = (self._V if stored else self._P)[:k], self._noise(), len(self._used)
         with self._blas:
             U = self._chunks.sum(lambda *columns: project(noise, bases, rows, *columns))
-        kernels.weigh(U if stored else U @ self._W[:k, :k].T, self._b, self.params.c_1, self._Q, self._alpha)
+            U = U if stored else U @ self._W[:k, :k].T
+        kernels.weigh(U, self._b, self.params.c_1, self._Q, self._alpha)
 
     def _write_rows(self, first: int, out: FloatArray) -> None:
         k = self._stored
@@ -159,15 +160,19 @@ class LMCMAES(LMCMA):
             self._V = np.empty((self.params.memory, 0 if exact else self._n))
         if not exact:
             with self._blas:
-                kernels.refresh(self._P, self._G, 0, k, c_1, self._V, self._b, self._d)
+                kernels.recur(self._P, k, c_1, self._V, self._b, self._d)
 
     def _invert(self, x: FloatArray) -> None:
+        if self._V.shape[1]:
+            super()._invert(x)
+            return
         k, c_1 = self._stored, self.params.c_1
         P, W = self._P[:k], self._W[:k, :k]
         # A^-1 x = a^-k (x - V^T r) with (1/delta + strictly lower part of H) r = V x, delta = a d
         delta = np.sqrt(1 - c_1) * self._d[:k]
-        r = np.linalg.solve(np.diag(1 / delta) + np.tril(self._H[:k, :k], -1), W @ (P @ x))
-        x -= (r @ W) @ P
+        with self._blas:
+            r = np.linalg.solve(np.diag(1 / delta) + np.tril(self._H[:k, :k], -1), W @ (P @ x))
+            x -= (r @ W) @ P
         x *= (1 - c_1) ** (-k / 2)
 
 

@@ -274,8 +274,9 @@ class LMMAES(PopulationStrategy):
         values, order, mine, theirs = chosen
         foreign, h = np.empty((2, 0)), mine @ self._U
         if foreign_x is not None:
-            foreign = self._foreign_steps(steps(foreign_x, self._mean, self._sigma), theirs)
-            h += self._M @ foreign[0]
+            with self._blas:
+                foreign = self._foreign_steps(steps(foreign_x, self._mean, self._sigma), theirs)
+                h += self._M @ foreign[0]
 
         learned = (
             *(self._noise(), mine, foreign, self._alpha, mine @ self._Q, self._keep, self._gain),

@@ -62,6 +62,32 @@ def test_a_batch_in_blocks_may_be_told_and_saved_like_any_other(make):
     assert_same_state(one, again)
 
 
+@pytest.mark.parametrize("method", ["lm-cma", "lm-cma-es", "lm-ma"])
+@pytest.mark.parametrize("n", [63, 64, 65, 100, 1000])
+def test_a_row_does_not_depend_on_the_others_made_with_it(method, n):
+    es = lmcma.make(method, np.ones(n), 1.0, rng=1, stop="none")
+    for _ in range(25):
+        x = es.ask()
+        for rows in (1, 2, 5):
+            for ids, block in es.ask_blocks(rows):
+                np.testing.assert_array_equal(block, x[ids])
+        es.tell(None, values(x))
+        assert values(es.result().x[None, :])[0] == es.best_f
+
+
+def test_what_is_told_does_not_come_again():
+    es = lmcma.LMCMA(np.ones(20), 1.0, rng=1)
+    x = es.ask()
+    es.tell(None, values(x[[0, 1, 3]]), ids=[0, 1, 3])
+    again = lmcma.from_state(es.state_dict())
+    seen = [(ids.tolist(), block.copy()) for ids, block in again.ask_blocks(2)]
+    assert [ids for ids, _ in seen][:2] == [[2], [4, 5]]
+    np.testing.assert_array_equal(seen[0][1], x[[2]])
+    for ids, block in again.ask_blocks(3):
+        again.tell(None, values(block), ids=ids)
+    assert again.nit == 1
+
+
 def test_memory_of_blocks():
     n = 200_000
     for method in ("lm-cma", "lm-cma-es", "lm-ma"):
@@ -69,9 +95,12 @@ def test_memory_of_blocks():
         tracemalloc.start()
         for ids, x in es.ask_blocks(2):
             es.tell(None, (x**2).sum(axis=1), ids=ids)
+        for _ in es.ask_blocks(4):
+            pass
+        es.tell(None, np.arange(40.0))
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        assert es.nit == 1
+        assert es.nit == 2
         assert peak < 10 * 8 * n  # the batch has 40 rows
 
 

@@ -278,3 +278,26 @@ def test_nowhere_to_go():
     for method in ("cma", "lm-cma"):
         with pytest.raises(ArgumentError, match="must leave room for candidates"):
             lmcma.make(method, [1e308, 1e308], 1e308)
+
+
+def test_a_refused_row_leaves_the_reason_to_stop():
+    es = lmcma.CMAES(np.ones(3), 1.0, rng=1)
+    while not es.stop():
+        es.tell(None, sphere(es.ask()))
+    reason = es.stop().reason
+    x = es.ask()
+    x[0, 0] = np.nan
+    with pytest.raises(lmcma.errors.ArgumentError):
+        es.tell(x, sphere(x))
+    assert es.stop().reason == reason
+
+
+@pytest.mark.parametrize("method", ["lm-cma", "lm-cma-es", "lm-ma"])
+def test_an_array_for_candidates_that_is_not_aligned_is_refused(method):
+    n = 70_000
+    es = lmcma.make(method, np.ones(n), 0.5, rng=1, memory=2)
+    raw = np.empty(8 * n * es.popsize + 64, np.uint8)
+    with pytest.raises(lmcma.errors.ShapeError, match="aligned"):
+        es.ask(raw[3 : 3 + 8 * n * es.popsize].view(float).reshape(es.popsize, n))
+    whole = raw[: 8 * n * es.popsize].view(float).reshape(es.popsize, n)
+    np.testing.assert_array_equal(es.ask(out=whole), es.ask())

@@ -17,8 +17,12 @@ Z3 = np.array([1.0, -1.0, 2.0])
 def refreshed(P, c_1):
     k, n = P.shape
     V, b, d = np.empty((k, n)), np.empty(k), np.empty(k)
-    G = scalar_products(P)
-    kernels.refresh(P, G, 0, k, c_1, V, b, d)
+    W, H, loss = np.empty((k, k)), np.empty((k, k)), np.empty(k)
+    kernels.companions(scalar_products(P), k, c_1, W, H, b, d, loss)
+    if loss.max() > kernels.LARGEST_LOSS:
+        kernels.recur(P, k, c_1, V, b, d)
+    else:
+        kernels.write_companions(P, W, 0, k, V, 0, n)
     return V, b, d
 
 
@@ -224,6 +228,25 @@ def test_paths_that_hardly_differ_are_companions_by_the_recursion():
     es._G[:] = scalar_products(es._P)
     es._refresh(0)
     assert es._V.shape == (9, 0)
+
+
+@pytest.mark.parametrize("method", [LMCMA, LMCMAES])
+@pytest.mark.parametrize("n", [3, 30])
+def test_a_linear_function_is_followed_until_a_rule_ends_it(method, n):
+    """Its paths become nearly parallel, and longer and longer: where scalar products lose digits, the recursion has to
+    take over in time. State and run agree to the bit all the way."""
+    es = method(np.ones(n), 1.0, rng=1, stop={"profile": "none", "tolupsigma": 1e20})
+    turned = 0
+    while not es.stop() and es.nit < 2000:
+        x = es.ask()
+        assert np.isfinite(x).all()
+        if es.nit % 40 == 39:
+            np.testing.assert_array_equal(method.from_state(es.state_dict()).ask(), x)
+        turned += es._by_recursion if method is LMCMA else es._V.shape[1] > 0
+        es.tell(x, x[:, 0])
+    assert es.sigma > 1e9
+    if n == 30:
+        assert turned > 0
 
 
 def test_inverse_without_companions():

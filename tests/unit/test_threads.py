@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import threading
 
 import numpy as np
@@ -66,6 +68,12 @@ def test_short_rows_need_no_threads():
     es = lmcma.LMCMA(np.ones(1000), 1.0, rng=1, threads=2)
     es.tell(None, np.arange(len(es.ask())))
     assert threading.active_count() <= before
+
+
+def test_a_copy_has_threads_of_its_own():
+    es = advanced("lm-cma", 2, iterations=2)
+    for copy_ in (copy.deepcopy(es), pickle.loads(pickle.dumps(es))):
+        np.testing.assert_array_equal(copy_.ask(), es.ask())
 
 
 def test_number_of_threads():
