@@ -1,12 +1,13 @@
 r"""Internal cost of the large-scale methods: microseconds of ask + tell per candidate, the objective excluded.
 
     python -m pip install -e . && python -m pip install --no-deps pypop7
-    python benchmarks/large_scale_cost.py [--dims 1e3,1e4,1e5,1e6] [--repeats 3] [--methods lm-cma,lm-cma-es,lm-ma]
+    python benchmarks/large_scale_cost.py [--dims 1e3,1e4,1e5,1e6] [--repeats 3] [--methods ...] [--no-peers]
 
 Default population sizes, one thread, one process, all in turn; medians over the repetitions. Values are random, so that
 nothing converges. All stored paths are there, at the ages they have in the middle of a run: the ages that the methods'
 own rule leads to, since they decide how much has to be recomputed with a new path. A block lasts for whole periods of
-insertions. With pypop7 installed (its dependencies are not needed), its LMCMA, LMCMAES and LMMAES run the same way.
+insertions. With pypop7 installed (its dependencies are not needed), its LMCMA, LMCMAES and LMMAES run the same way; its
+LMCMAES has mirrored pairs, as `lm-cma-es` has by option.
 
 The floors, timed in the same turns: a copy of n doubles, n normal numbers by NumPy, n random signs expanded to doubles.
 """
@@ -26,9 +27,10 @@ import numpy as np  # noqa: E402
 
 import lmcma  # noqa: E402
 from lmcma.kernels import limited_memory, noise  # noqa: E402
+from lmcma.strategies.base import default_popsize  # noqa: E402
 
 Block = Callable[[], float]  # -> seconds per candidate
-PEERS = {"lm-cma": "lmcma:LMCMA", "lm-cma-es": "lmcmaes:LMCMAES", "lm-ma": "lmmaes:LMMAES"}
+PEERS = {"lm-cma": "lmcma:LMCMA", "lm-cma-es-mirrored": "lmcmaes:LMCMAES", "lm-ma": "lmmaes:LMMAES"}
 
 
 def ages(m: int, gap: int, period: int) -> np.ndarray:
@@ -44,9 +46,10 @@ def ages(m: int, gap: int, period: int) -> np.ndarray:
     return found
 
 
-def ours(method: str, n: int, values: np.ndarray) -> tuple[Block, int]:
+def ours(method: str, n: int, values: np.ndarray, threads: int, new_arrays: bool) -> tuple[Block, int]:
     """A strategy of lmcma in the middle of a run; its period of insertions."""
-    es = lmcma.make(method, np.zeros(n), 1.0, rng=1, stop="none")
+    options = {"mirrored": True} if method.endswith("-mirrored") else {}
+    es = lmcma.make(method.removesuffix("-mirrored"), np.zeros(n), 1.0, rng=1, stop="none", threads=threads, **options)
     p, popsize = es.params, es.popsize
     x = np.empty((popsize, n))
     rng = np.random.default_rng(2)
@@ -76,8 +79,7 @@ def ours(method: str, n: int, values: np.ndarray) -> tuple[Block, int]:
     def block(generations: int = period) -> float:
         t0 = time.perf_counter()
         for g in range(generations):
-            es.ask(out=x)
-            es.tell(x, values[g])
+            es.tell(es.ask() if new_arrays else es.ask(out=x), values[g])
         return (time.perf_counter() - t0) / (generations * popsize)
 
     return block, period
@@ -172,23 +174,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dims", default="1e3,1e4,1e5,1e6")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--methods", default="lm-cma,lm-cma-es,lm-ma")
+    parser.add_argument("--methods", default="lm-cma,lm-cma-es,lm-cma-es-mirrored,lm-ma")
     parser.add_argument("--no-peers", action="store_true")
+    parser.add_argument("--threads", type=int, default=1, help="threads of lmcma's methods")
+    parser.add_argument("--new-arrays", action="store_true", help="a new array in every ask")
     options = parser.parse_args()
     peers = importlib.util.find_spec("pypop7") is not None and not options.no_peers
     print("microseconds per candidate, medians; in parentheses over that of n normal numbers by NumPy")
-    print("      n  method       lmcma             pypop7 (times)       copy   normals  signs")
+    print("      n  method                lmcma             pypop7 (times)       copy   normals  signs")
     for n in (int(float(v)) for v in options.dims.split(",")):
         for method in options.methods.split(","):
-            values = np.random.default_rng(4).standard_normal((1000, 200))[
-                :, : lmcma.make(method, np.zeros(n), 1.0).popsize
-            ]
-            values = np.ascontiguousarray(values)
-            mine, period = ours(method, n, values)
+            values = np.random.default_rng(4).standard_normal((1000, default_popsize(n)))
+            mine, period = ours(method, n, values, options.threads, options.new_arrays)
             least = max(1, round(2e7 / (n * values.shape[1])))
             generations = -(-least // period) * period if n >= 10**4 else least
             mine(generations)
-            other = theirs(method, n, values) if peers else None
+            other = theirs(method, n, values) if peers and method in PEERS else None
             slow = period if method == "lm-cma" else 1  # generations of the peer in a block
             if other is not None and n < 10**6:
                 other(slow)
@@ -198,7 +199,7 @@ def main() -> None:
             us = np.array(table) * 1e6
             of_normals, times = np.median(us[:, 0] / us[:, 3]), np.median(us[:, 1] / us[:, 0])
             a, b, c, d, e = np.median(us, axis=0)
-            line = f"{n:7}  {method:9} {a:9.1f} ({of_normals:5.2f})"
+            line = f"{n:7}  {method:18} {a:9.1f} ({of_normals:5.2f})"
             line += f"  {b:10.1f} ({times:5.1f})" if other is not None else " " * 20
             print(f"{line}  {c:8.1f} {d:8.1f} {e:7.1f}", flush=True)
 
