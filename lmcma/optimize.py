@@ -75,7 +75,7 @@ def minimize(
         numbers are two pairs. See `lmcma.transforms.Coordinates` for how.
     stds : (n,) array_like, optional
         Scales of the variables: the first standard deviations are ``sigma0 * stds``.
-    restarts : {"ipop", "bipop", "nipop", "nbipop"} or Scheme, optional
+    restarts : {"independent", "ipop", "bipop", "nipop", "nbipop"} or Scheme, optional
         Run `method` again and again, with other population and step sizes, until a limit is reached; for functions
         with many local minima. Set `maxfev`, `ftarget` or `max_time`. ``method="bipop-cma"`` says the same.
     x0_box : (low, high), optional

@@ -122,6 +122,7 @@ _METHODS = (
     ),
 )
 _SCHEMES = {
+    "independent": ("every run is like the first", ""),
     "ipop": (
         "the population doubles",
         "Auger & Hansen, A restart CMA evolution strategy with increasing population size, CEC 2005",
@@ -140,19 +141,21 @@ _SCHEMES = {
     ),
 }
 _RESTARTS = "lmcma.restarts.controller:Restarts"
+_SLOW_LEARNERS = ("lm-cma", "lm-cma-es", "lm-ma")  # on ill-conditioned functions they need more iterations
 
 
 def _restarted(base: Method, scheme: str) -> Method:
     """`base` with restarts by `scheme`."""
     how, reference = _SCHEMES[scheme]
+    limited = base.name not in _SLOW_LEARNERS
     return Method(
         f"{scheme}-{base.name}",
         _RESTARTS,
         f"`{base.name}` with restarts: {how}",
         reference,
-        f"{base.settings.split('; stop')[0]}; stop profile bbob with its maxiter; no final mean",
+        f"{base.settings.split('; stop')[0]}; stop profile bbob with{'' if limited else 'out'} its maxiter; no final mean",
         base.cost,
-        {"strategy": base.name, "scheme": scheme, **base.options},
+        {"strategy": base.name, "scheme": scheme, **({} if limited else {"stop": {"maxiter": None}}), **base.options},
         inner=base.name,
     )
 
@@ -191,7 +194,7 @@ _AUTO = Method(
     "that of the method chosen",
 )
 _PRESETS = (
-    *(_acma(scheme) for scheme in _SCHEMES),
+    *(_acma(scheme) for scheme in _SCHEMES if scheme != "independent"),
     *(_restarted(base, scheme) for base in _METHODS for scheme in _SCHEMES),
 )
 AUTO_MAX_DIM = 500
@@ -223,7 +226,7 @@ class MethodTable(Mapping[str, Method]):
         shown = [m for m in self.values() if m.inner == "" or m.name.endswith("-acma")]
         hows = "; ".join(f"{scheme}: {how}" for scheme, (how, _) in _SCHEMES.items())
         names = ", ".join(f"{scheme}-*" for scheme in _SCHEMES)
-        settings = "those of the method, but for stop profile bbob with its maxiter"
+        settings = "those of the method, but for stop profile bbob with its maxiter (lm-*: without)"
         restarted = Method(
             names, "", f"any other method with restarts; {hows}", "as above", settings, "that of the method"
         )

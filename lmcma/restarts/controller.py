@@ -60,7 +60,7 @@ class Run:
 
 
 class Restarts:
-    """Runs of one strategy after the other: IPOP, BIPOP, NIPOP or NBIPOP.
+    """Runs of one strategy after the other: independent ones, IPOP, BIPOP, NIPOP or NBIPOP.
 
     Usually made by name, ``lmcma.make("bipop-cma", ...)``, or by ``minimize(..., restarts="bipop")``.
 
@@ -73,7 +73,7 @@ class Restarts:
     strategy : str
         Name of the method that is restarted.
     scheme : str or Scheme
-        "ipop", "bipop", "nipop", "nbipop", or a `Scheme` of one's own.
+        "independent", "ipop", "bipop", "nipop", "nbipop", or a `Scheme` of one's own.
     x0_box : (low, high), optional
         Later runs start at a point drawn uniformly from this box (numbers or (n,) arrays). Without it all runs start
         at `x0`, which is warned of once.

@@ -1,4 +1,4 @@
-"""Which run comes next: IPOP, BIPOP, NIPOP and NBIPOP as pure functions of what the runs so far have cost and found.
+"""Which run comes next: independent runs, IPOP, BIPOP, NIPOP and NBIPOP as pure functions of what the runs so far have cost and found.
 
 References
 ----------
@@ -30,6 +30,8 @@ class Scheme:
     ----------
     name : str
         Its name in tables.
+    growth : float
+        The population of every large restart is so many times that of the one before.
     small_runs : bool
         Whether runs with small populations alternate with the growing ones (BIPOP, NBIPOP).
     small_popsize : {"random", "default"}
@@ -39,19 +41,21 @@ class Scheme:
         Each large restart starts with sigma0 divided by this (1.6 in NIPOP and NBIPOP).
     adaptive_budget : bool
         Whether the regime that found the better value gets twice the evaluations of the other (NBIPOP).
-    max_large : int
-        Large restarts, each of which doubles the population.
+    max_large : float
+        Large restarts at most.
     """
 
     name: str
+    growth: float = 2.0
     small_runs: bool = False
     small_popsize: str = "random"
     sigma_decay: float = 1.0
     adaptive_budget: bool = False
-    max_large: int = 9
+    max_large: float = 9
 
 
 SCHEMES = {
+    "independent": Scheme("independent", growth=1.0, max_large=math.inf),
     "ipop": Scheme("ipop"),
     "nipop": Scheme("nipop", sigma_decay=1.6),
     "bipop": Scheme("bipop", small_runs=True),
@@ -133,10 +137,10 @@ def next_run(scheme: Scheme, tally: Tally, default_popsize: int, u_sigma: float,
     if due:
         popsize = default_popsize
         if scheme.small_popsize == "random":
-            # the last large population is 2^i times the default
-            popsize = int(default_popsize * (2.0**tally.large) ** (u_popsize**2))
+            # the last large population is growth^i times the default
+            popsize = int(default_popsize * (scheme.growth**tally.large) ** (u_popsize**2))
         return Plan(Kind.SMALL, popsize, 10 ** (-2 * u_sigma), tally.cost_large / (2 * popsize))
     if tally.large >= scheme.max_large:
         return None
     i = tally.large + 1
-    return Plan(Kind.LARGE, 2**i * default_popsize, scheme.sigma_decay**-i)
+    return Plan(Kind.LARGE, int(scheme.growth**i * default_popsize), scheme.sigma_decay**-i)

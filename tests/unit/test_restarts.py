@@ -324,3 +324,18 @@ def test_rows_of_the_next_batch_between_two_runs():
         assert len(x) == rows
         es.tell(x, rastrigin(x))
     assert es.nfev == 1002
+
+
+def test_independent_runs_are_all_alike():
+    tally = Tally()
+    for _ in range(30):
+        plan = next_run(SCHEMES["independent"], tally, 12, 0.5, 0.5)
+        assert plan is not None
+        assert (plan.popsize, plan.sigma_factor) == (12, 1.0)
+        tally = book(tally, plan.kind, 1000, 1.0)
+
+
+def test_restarts_of_large_scale_methods_have_no_limit_of_iterations():
+    assert lmcma.make("independent-lm-cma", [1.0] * 5, 1.0).rules.maxiter is None
+    assert lmcma.make("ipop-lm-ma", [1.0] * 5, 1.0, stop={"tolx": 1e-9}).rules.tolx == 1e-9
+    assert lmcma.make("ipop-cma", [1.0] * 5, 1.0).rules.maxiter == "bbob"
