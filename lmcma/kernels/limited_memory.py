@@ -96,13 +96,14 @@ def write_candidates(
     twins: int,
     first: int,
     out: FloatArray,
+    longest: FloatArray,
     begin: int,
     end: int,
 ) -> None:
     """Write columns `begin` to `end` of candidates `first`, ... into rows of `out`: mean +- sigma times a step.
 
     mean : (n,); alpha, used : (bases,), Q : (bases, m) as of `weigh_newest`; P : (m, n); twins : 1 or 2, candidates of
-    a base vector.
+    a base vector; longest : (n,), gets the step of base vector 0, if that is one of them.
     """
     n = len(mean)
     step = np.empty(min(n, _TILE))
@@ -118,6 +119,8 @@ def write_candidates(
                 part[j] *= weight
             oldest = k - used[base]
             add_rows(P, oldest, Q[base, oldest:k], start, part)
+            if base == 0:
+                longest[start : start + width] = part
             for twin in range(twins):
                 row = base * twins + twin - first
                 if 0 <= row < out.shape[0]:

@@ -23,19 +23,21 @@ _GROUP = 16  # base vectors in a product
 
 
 @free_kernel
-def project(noise: Noise, bases: int, P: FloatArray, begin: int, end: int) -> FloatArray:
+def project(noise: Noise, bases: int, P: FloatArray, kept: FloatArray, begin: int, end: int) -> FloatArray:
     """The share of columns `begin` to `end` in Z P^T, (bases, k).
 
-    P : (k, n).
+    P : (k, n); kept : (bases, n), gets the base vectors Z, or (bases, 0).
     """
     n = P.shape[1]
-    Z, U = np.empty((bases, min(n, _TILE))), np.zeros((bases, P.shape[0]))
+    keep = kept.shape[1] == n
+    buffer, U = np.empty((bases, 0 if keep else min(n, _TILE))), np.zeros((bases, P.shape[0]))
     scalars, ints = np.empty(2), np.empty(8, dtype=np.int32)
     for start in range(begin, end, _TILE):
         width = min(_TILE, end - start)
+        Z = kept[:, start : start + width] if keep else buffer[:, :width]
         for row in range(bases):
-            base.block(noise, n, row, start, Z[row, :width])
-        accumulate_transposed(Z[:, :width], P[:, start : start + width], 1.0, U, scalars, ints)
+            base.block(noise, n, row, start, Z[row])
+        accumulate_transposed(Z, P[:, start : start + width], 1.0, U, scalars, ints)
     return U
 
 
@@ -90,20 +92,26 @@ def combine(
     weights: FloatArray,
     coefficients: FloatArray,
     P: FloatArray,
+    share: float,
+    step: FloatArray,
     out: FloatArray,
     begin: int,
     end: int,
 ) -> None:
-    """Write sum_l weights_l z_l + sum_t coefficients_t p_t into columns `begin` to `end` of `out`, (n,).
+    """Write share step + sum_l weights_l z_l + sum_t coefficients_t p_t into columns `begin` to `end` of `out`, (n,).
 
-    weights : (bases,); coefficients : (k,); P : (k, n).
+    weights : (bases,); coefficients : (k,); P : (k, n); step : (n,), or (0,) for none.
     """
     n = len(out)
     z = np.empty(min(n, _TILE))
     for start in range(begin, end, _TILE):
         width = min(_TILE, end - start)
         part, zs = out[start : start + width], z[:width]
-        part[:] = 0.0
+        if len(step):
+            for j in range(width):
+                part[j] = share * step[start + j]
+        else:
+            part[:] = 0.0
         for row in range(len(weights)):
             w = weights[row]
             if w != 0.0:

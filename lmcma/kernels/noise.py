@@ -7,9 +7,12 @@ first + l n on of the stream `key` of normal numbers.
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 
 from lmcma.kernels import normals
 from lmcma.kernels.compile import kernel
@@ -17,8 +20,34 @@ from lmcma.typing import FloatArray, IntArray
 
 Noise: TypeAlias = tuple[IntArray, FloatArray, int, int]
 
+_KEPT = 2**27  # numbers; so many are kept between passes, since reading them is faster than making them
+
 NO_SIGNS = np.empty((1, 0), dtype=np.uint64)
 NO_GAUSS = np.empty((1, 0))
+
+
+def kept_columns(n: int, bases: int) -> int:
+    """Columns of the array that keeps the normal numbers of a batch between passes: n, or 0 where that is too large."""
+    return n if n * bases <= _KEPT else 0
+
+
+@intrinsic
+def _write_signs(typing_context: Any, words: Any, w: Any, z: Any, j: Any) -> Any:
+    """Write the 64 bits of words[w], the lowest first, into z from j on: 1.0 for 0, -1.0 for 1."""
+    signature = types.void(words, w, z, j)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        places = []
+        for kind, array, index in zip(signature.args[::2], arguments[::2], arguments[1::2], strict=True):
+            data = context.make_array(kind)(context, builder, array).data
+            places.append(builder.gep(data, [index]))
+        bits = builder.bitcast(builder.load(places[0]), ir.VectorType(ir.IntType(1), 64))
+        line = ir.VectorType(ir.DoubleType(), 64)
+        numbers = builder.select(bits, ir.Constant(line, [-1.0] * 64), ir.Constant(line, [1.0] * 64))
+        builder.store(numbers, builder.bitcast(places[1], line.as_pointer())).align = 8
+        return context.get_dummy_value()
+
+    return signature, generate
 
 
 @kernel
@@ -29,10 +58,7 @@ def block(noise: Noise, n: int, row: int, start: int, z: FloatArray) -> None:
         words = signs[row, start // 64 :]
         width = len(z)
         for w in range(width // 64):
-            bits = words[w]
-            part = z[64 * w : 64 * w + 64]
-            for j in range(64):
-                part[j] = 1.0 - 2.0 * ((bits >> np.uint64(j)) & np.uint64(1))
+            _write_signs(words, w, z, 64 * w)
         for j in range(64 * (width // 64), width):
             z[j] = 1.0 - 2.0 * ((words[j // 64] >> np.uint64(j % 64)) & np.uint64(1))
     elif gauss.shape[1]:

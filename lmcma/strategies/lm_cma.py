@@ -203,6 +203,8 @@ class LMCMA(PopulationStrategy):
 
         self._ends = StopState(self.rules, n, popsize, p.mu)
         self._delta = np.empty(n)
+        self._longest = np.empty(n)  # step of the first base vector, which uses the most paths
+        self._longest_batch = -1  # whose it is
         self._blas = OneBlasThread()
         self.threads = as_count("threads", threads, 1)
         self._chunks = Chunks(n, self.threads)
@@ -213,10 +215,10 @@ class LMCMA(PopulationStrategy):
     def memory_parts(cls, n: int, popsize: int, stored: int | None = None) -> dict[str, float]:
         """Bytes needed with `stored` paths, by what takes them.
 
-        Vectors are x0, best point, mean, p_c, step of the mean, and the diagonal of C now and then.
+        Vectors are x0, best point, mean, p_c, step of the mean, one more step, and the diagonal of C now and then.
         """
         paths = 8.0 * n * (stored or default_popsize(n))
-        parts = {"stored paths": paths, "their companions": paths, **shared_parts(n, popsize, 6)}
+        parts = {"stored paths": paths, "their companions": paths, **shared_parts(n, popsize, 7)}
         parts["what is remembered of it"] += 8.0 * n * popsize / 64  # signs of half as many base vectors, drawn anew
         return parts
 
@@ -300,7 +302,10 @@ class LMCMA(PopulationStrategy):
     def _write_rows(self, first: int, out: FloatArray) -> None:
         """Candidates `first`, `first` + 1, ... into the rows of `out`."""
         step = self._noise(), self._mean, self._sigma, self._alpha, self._Q, self._P, self._stored, self._used
-        self._chunks.map(lambda *columns: kernels.write_candidates(*step, self._twins, first, out, *columns))
+        where = self._twins, first, out, self._longest
+        self._chunks.map(lambda *columns: kernels.write_candidates(*step, *where, *columns))
+        if first == 0:
+            self._longest_batch = self._batch
 
     def _row(self, row: int) -> FloatArray:
         x = np.empty((1, self._n))
@@ -350,8 +355,11 @@ class LMCMA(PopulationStrategy):
             singles = mine[0::2].copy()
             singles[: popsize // 2] -= mine[1::2]
             mine = singles
+        else:
+            mine = mine.copy()
+        share, step = self._longest_step(mine)
         k = self._stored
-        parts = self._noise(), mine * self._alpha, mine @ self._Q[:, :k], self._P[:k], self._delta
+        parts = self._noise(), mine * self._alpha, mine @ self._Q[:, :k], self._P[:k], share, step, self._delta
         self._chunks.map(lambda *columns: combine(*parts, *columns))
         if foreign_x is not None:
             for step, weight in zip(steps(foreign_x, self._mean, self._sigma), theirs, strict=True):
@@ -359,6 +367,14 @@ class LMCMA(PopulationStrategy):
                     z = step.copy()
                     self._invert(z)
                     self._delta += weight * clipping(z[None, :])[0] * step
+
+    def _longest_step(self, weights: FloatArray) -> tuple[float, FloatArray]:
+        """Weight and step of the first base vector, whose many paths need not be read again; 0 is left in `weights`."""
+        share = float(weights[0])
+        if share != 0.0 and self._longest_batch != self._batch:
+            self._row(0)
+        weights[0] = 0.0
+        return share, self._longest if share != 0.0 else self._longest[:0]
 
     def _invert(self, x: FloatArray) -> None:
         """Replace `x` by the base vector whose step it is, with all paths in use."""

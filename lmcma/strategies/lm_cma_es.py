@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from lmcma import random
 from lmcma.kernels import limited_memory as kernels
 from lmcma.kernels.low_rank import emit, project
+from lmcma.kernels.noise import Noise, kept_columns
 from lmcma.strategies import lm_cma
 from lmcma.strategies.base import PopulationStrategy, default_popsize, shared_parts
 from lmcma.strategies.lm_cma import LMCMA, LMCMAParameters
@@ -118,17 +119,22 @@ class LMCMAES(LMCMA):
             threads=threads,
             rng=rng,
         )
+        bases = len(self._used)
+        self._kept = np.empty((bases, kept_columns(self._n, bases) if self.noise == "gaussian" else 0))
+        self._longest = np.empty(0)
+        self._kept_batch = -1  # whose base vectors these are
         self._V = np.empty((self.params.memory, 0))  # has columns only where coefficients would lose too many digits
 
     _parameters = staticmethod(parameters)
 
     @classmethod
     def memory_parts(cls, n: int, popsize: int, stored: int | None = None) -> dict[str, float]:
-        """Bytes needed with `stored` paths, by what takes them; vectors as of `LMCMA`.
+        """Bytes needed with `stored` paths, by what takes them; vectors as of `LMCMA` but for its one more step.
 
         While coefficients would lose too many digits, companions take as much as the paths, on top of this.
         """
-        return {"stored paths": 8.0 * n * (stored or default_popsize(n)), **shared_parts(n, popsize, 6)}
+        parts = {"stored paths": 8.0 * n * (stored or default_popsize(n)), **shared_parts(n, popsize, 6)}
+        return {**parts, "normal numbers of the population": 8.0 * popsize * kept_columns(n, popsize)}
 
     # ---------------------------------------------------------------- one generation
 
@@ -137,14 +143,19 @@ class LMCMAES(LMCMA):
         self._draw_signs()
         self._used[:] = self._stored
 
+    def _noise(self) -> Noise:
+        signs, gauss, key, first = super()._noise()
+        return signs, self._kept if self._kept_batch == self._batch else gauss, key, first
+
     def _prepare_rows(self) -> None:
         k = self._stored
         stored = self._V.shape[1] > 0
         rows, noise, bases = (self._V if stored else self._P)[:k], self._noise(), len(self._used)
         with self._blas:
-            U = self._chunks.sum(lambda *columns: project(noise, bases, rows, *columns))
+            U = self._chunks.sum(lambda *columns: project(noise, bases, rows, self._kept, *columns))
             U = U if stored else U @ self._W[:k, :k].T
         kernels.weigh(U, self._b, self.params.c_1, self._Q, self._alpha)
+        self._kept_batch = self._batch
 
     def _write_rows(self, first: int, out: FloatArray) -> None:
         k = self._stored
@@ -161,6 +172,9 @@ class LMCMAES(LMCMA):
         if not exact:
             with self._blas:
                 kernels.recur(self._P, k, c_1, self._V, self._b, self._d)
+
+    def _longest_step(self, weights: FloatArray) -> tuple[float, FloatArray]:
+        return 0.0, self._longest  # all use all paths
 
     def _invert(self, x: FloatArray) -> None:
         if self._V.shape[1]:

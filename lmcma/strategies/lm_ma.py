@@ -23,7 +23,7 @@ from lmcma.kernels import stopping
 from lmcma.kernels.blas_threads import OneBlasThread
 from lmcma.kernels.chunks import Chunks
 from lmcma.kernels.low_rank import emit, project
-from lmcma.kernels.noise import NO_GAUSS, NO_SIGNS, Noise
+from lmcma.kernels.noise import NO_GAUSS, NO_SIGNS, Noise, kept_columns
 from lmcma.strategies.base import PopulationStrategy, default_popsize, shared_parts
 from lmcma.strategies.foreign import clipping, steps
 from lmcma.strategies.stop_state import StopState
@@ -170,6 +170,8 @@ class LMMAES(PopulationStrategy):
         self._U, self._Q = np.zeros((popsize, m)), np.zeros((popsize, m))
         self._alpha = 1.0
         self._gauss = NO_GAUSS
+        self._kept = np.empty((popsize, kept_columns(n, popsize)))
+        self._kept_batch = -1  # whose base vectors these are
         self._stop = StopState(self.rules, n, popsize, p.mu)
         self._blas = OneBlasThread()
         self.threads = as_count("threads", threads, 1)
@@ -181,7 +183,8 @@ class LMMAES(PopulationStrategy):
 
         Other vectors are x0, best point, mean, p_sigma, and two now and then for the rules on sizes.
         """
-        return {"direction vectors": 8.0 * n * (stored or default_popsize(n)), **shared_parts(n, popsize, 6)}
+        parts = {"direction vectors": 8.0 * n * (stored or default_popsize(n)), **shared_parts(n, popsize, 6)}
+        return {**parts, "normal numbers of the population": 8.0 * popsize * kept_columns(n, popsize)}
 
     @property
     def mean(self) -> FloatArray:
@@ -237,16 +240,18 @@ class LMMAES(PopulationStrategy):
     # ---------------------------------------------------------------- one generation
 
     def _noise(self) -> Noise:
-        return NO_SIGNS, self._gauss, self._key, self._batch * self._popsize * self._n
+        kept = self._kept if self._kept_batch == self._batch else self._gauss
+        return NO_SIGNS, kept, self._key, self._batch * self._popsize * self._n
 
     def _write(self, out: FloatArray) -> None:
         self._prepare_rows()
         self._write_again(out)
 
     def _prepare_rows(self) -> None:
-        noise = self._noise()
+        noise, popsize = self._noise(), self._popsize
         with self._blas:
-            self._U[:] = self._chunks.sum(lambda *columns: project(noise, self._popsize, self._M, *columns))
+            self._U[:] = self._chunks.sum(lambda *columns: project(noise, popsize, self._M, self._kept, *columns))
+        self._kept_batch = self._batch
         self._alpha = kernels.solve(self._U, self._G, self.params.c_d, self._used(), self._Q)
 
     def _write_again(self, out: FloatArray) -> None:

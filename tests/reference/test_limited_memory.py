@@ -33,7 +33,7 @@ def candidates(noise, mean, sigma, P, V, b, used, c_1, twins, out):
     Q, alpha = np.empty((len(used), max(k, 1))), np.empty(len(used))
     n = len(mean)
     kernels.weigh_newest(kernels.project_newest(noise, V, k, used, 0, n), b, k, used, c_1, Q, alpha)
-    kernels.write_candidates(noise, mean, sigma, alpha, Q, P, k, used, twins, 0, out, 0, n)
+    kernels.write_candidates(noise, mean, sigma, alpha, Q, P, k, used, twins, 0, out, np.empty(n), 0, n)
     return out
 
 
@@ -198,7 +198,7 @@ def test_companions_from_scalar_products(state, n, k):
     assert loss.max() < kernels.LARGEST_LOSS
     z = np.random.default_rng(5).standard_normal((2, n))
     Q, alpha = np.empty((2, k)), np.empty(2)
-    U = project((NO_SIGNS, z, 0, 0), 2, P, 0, n)
+    U = project((NO_SIGNS, z, 0, 0), 2, P, np.empty((2, 0)), 0, n)
     kernels.weigh(U @ W.T, b, c_1, Q, alpha)
     out = np.empty((4, n))
     emit((NO_SIGNS, z, 0, 0), np.zeros(n), 1.0, alpha[0], Q, P, 2, 0, out, 0, n)

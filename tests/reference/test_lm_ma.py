@@ -24,7 +24,7 @@ def steps(Z, M, rates, k):
     m, n = M.shape
     G, U, Q, out = np.empty((m, m)), np.empty((len(Z), m)), np.empty((len(Z), m)), np.empty((len(Z), n))
     kernels.gram(M, G)
-    U[:] = project(noise, len(Z), M, 0, n)
+    U[:] = project(noise, len(Z), M, np.empty((len(Z), 0)), 0, n)
     alpha = kernels.solve(U, G, rates, k, Q)
     emit(noise, np.zeros(n), 1.0, alpha, Q[:, :k], M[:k], 1, 0, out, 0, n)
     return out, Q / alpha
