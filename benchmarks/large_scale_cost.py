@@ -66,7 +66,7 @@ def ours(method: str, n: int, values: np.ndarray, threads: int, new_arrays: bool
         start = 2 * m
     else:
         for row in es._P:
-            rng.standard_normal(out=row)
+            row[:] = rng.standard_normal(n)
         es._ages[:] = ages(m, p.target_gap, period)
         start = int(es._ages[-1]) + period
         es._stored = m

@@ -148,6 +148,7 @@ def _restarted(base: Method, scheme: str) -> Method:
     """`base` with restarts by `scheme`."""
     how, reference = _SCHEMES[scheme]
     limited = base.name not in _SLOW_LEARNERS
+    rules: dict[str, Any] = {} if limited else {"stop": {"maxiter": None}}
     return Method(
         f"{scheme}-{base.name}",
         _RESTARTS,
@@ -155,7 +156,7 @@ def _restarted(base: Method, scheme: str) -> Method:
         reference,
         f"{base.settings.split('; stop')[0]}; stop profile bbob with{'' if limited else 'out'} its maxiter; no final mean",
         base.cost,
-        {"strategy": base.name, "scheme": scheme, **({} if limited else {"stop": {"maxiter": None}}), **base.options},
+        {"strategy": base.name, "scheme": scheme, **rules, **base.options},
         inner=base.name,
     )
 

@@ -27,17 +27,19 @@ from lmcma.typing import FloatArray, IntArray
 
 _TILE = 2048  # columns worked on at a time, so that a step stays in the first-level cache
 
-LARGEST_LOSS = 1e8  # of digits, by which scalar products of paths may be worse than the paths themselves
+# of digits, by which scalar products of paths may be worse than the paths themselves
+LARGEST_LOSS = 1e8
+LARGEST_LOSS_FLOAT32 = 1e4
 
 
 @free_kernel
 def project_newest(noise: Noise, V: FloatArray, k: int, used: IntArray, begin: int, end: int) -> FloatArray:
     """The share of columns `begin` to `end` in v_t . z, (bases, m), for the newest used[l] of k rows, 0 for others.
 
-    V : (m, n); used : (bases,).
+    V : (m, n), float64 or float32; used : (bases,).
     """
     m, n = V.shape
-    z, U = np.empty(min(n, _TILE)), np.zeros((len(used), m))
+    z, U = np.empty(min(n, _TILE), dtype=V.dtype), np.zeros((len(used), m))
     for start in range(begin, end, _TILE):
         stop = min(start + _TILE, end)
         part = z[: stop - start]
@@ -206,13 +208,23 @@ def recur(P: FloatArray, k: int, c_1: float, V: FloatArray, b: FloatArray, d: Fl
     P, V : (m, n); b, d : (m,).
     """
     a = math.sqrt(1 - c_1)
+    v = np.empty(P.shape[1])
     for t in range(k):
-        v = V[t]
         v[:] = P[t]
         inverse_times(v, V, d, t, c_1)
+        V[t] = v
         s = math.sqrt(1 + c_1 * np.dot(v, v) / (1 - c_1))
         b[t] = c_1 / (a * (1 + s))
         d[t] = c_1 / (a**3 * s * (1 + s))
+
+
+@kernel
+def in_double(part: FloatArray, wide: FloatArray) -> FloatArray:
+    """The numbers `part` as float64: themselves, or copied to `wide`."""
+    if part.itemsize == 8:
+        return part.view(np.float64)
+    wide[:] = part
+    return wide
 
 
 @free_kernel
@@ -222,33 +234,41 @@ def products(P: FloatArray, k: int, row: int, begin: int, end: int) -> FloatArra
     Block by block of columns, in this order: the same numbers whenever the same paths are there.
     """
     found = np.zeros(k)
+    wide = np.empty((2, min(P.shape[1], _TILE)))  # of rows of float32, whose products need more digits
     for start in range(begin, end, _TILE):
         stop = min(start + _TILE, end)
-        p = P[row, start:stop]
+        p = in_double(P[row, start:stop], wide[0, : stop - start])
         for t in range(k):
-            found[t] += np.dot(P[t, start:stop], p)
+            found[t] += np.dot(in_double(P[t, start:stop], wide[1, : stop - start]), p)
     return found
 
 
 @free_kernel
 def write_companions(P: FloatArray, W: FloatArray, first: int, last: int, V: FloatArray, begin: int, end: int) -> None:
     """Write columns `begin` to `end` of v_t = sum_j W_tj p_j into rows `first` to `last` of V."""
+    sums = np.empty(min(P.shape[1], _TILE))
     for start in range(begin, end, _TILE):
         stop = min(start + _TILE, end)
+        part = sums[: stop - start]
         for row in range(first, last):
-            part = V[row, start:stop]
             part[:] = 0.0
             add_rows(P, 0, W[row, : row + 1], start, part)
+            V[row, start:stop] = part
 
 
 @kernel
 def inverse_times(x: FloatArray, V: FloatArray, d: FloatArray, k: int, c_1: float) -> None:
     """Replace `x` by A_k^{-1} x; each dot product takes the running x."""
     a = math.sqrt(1 - c_1)
+    n = len(x)
+    wide = np.empty(min(n, _TILE))
     for t in range(k):
-        v = V[t]
-        weight = d[t] * np.dot(v, x)
-        for j in range(len(x)):
+        product = 0.0
+        for start in range(0, n, _TILE):
+            stop = min(start + _TILE, n)
+            product += np.dot(in_double(V[t, start:stop], wide[: stop - start]), x[start:stop])
+        weight, v = d[t] * product, V[t]
+        for j in range(n):
             x[j] = x[j] / a - weight * v[j]
 
 

@@ -37,6 +37,7 @@ def _external(module: object, name: str, n_args: int) -> types.ExternalFunction:
 _dsyevd = _external(cython_lapack, "dsyevd", 11)
 _dsyrk = _external(cython_blas, "dsyrk", 10)
 _dgemm = _external(cython_blas, "dgemm", 13)
+_sgemm = _external(cython_blas, "sgemm", 13)
 
 # ASCII codes of LAPACK's options; an option is the first byte of an int32
 _N, _T, _U, _V = ord("N"), ord("T"), ord("U"), ord("V")
@@ -94,14 +95,20 @@ def accumulate(
     """Set ``out = beta out + alpha a @ b``.
 
     a : (k, n); b : (n, m); out : (k, m), each may be a block of columns of a larger array; scalars : (>= 2,) scratch.
+    All four of float64, or all of float32.
     """
+    size = a.itemsize
     ints[0], ints[1], ints[2], ints[3] = _N, b.shape[1], a.shape[0], a.shape[1]
-    ints[4], ints[5], ints[6] = a.strides[0] // 8, b.strides[0] // 8, out.strides[0] // 8
+    ints[4], ints[5], ints[6] = a.strides[0] // size, b.strides[0] // size, out.strides[0] // size
     scalars[0], scalars[1] = alpha, beta
     trans, m, k, n, beta_ = ints[0:], ints[1:], ints[2:], ints[3:], scalars[1:]
     # fmt: off
-    _dgemm(trans.ctypes, trans.ctypes, m.ctypes, k.ctypes, n.ctypes, scalars.ctypes, b.ctypes, ints[5:].ctypes,
-           a.ctypes, ints[4:].ctypes, beta_.ctypes, out.ctypes, ints[6:].ctypes)
+    if size == 8:
+        _dgemm(trans.ctypes, trans.ctypes, m.ctypes, k.ctypes, n.ctypes, scalars.ctypes, b.ctypes, ints[5:].ctypes,
+               a.ctypes, ints[4:].ctypes, beta_.ctypes, out.ctypes, ints[6:].ctypes)
+    else:
+        _sgemm(trans.ctypes, trans.ctypes, m.ctypes, k.ctypes, n.ctypes, scalars.ctypes, b.ctypes, ints[5:].ctypes,
+               a.ctypes, ints[4:].ctypes, beta_.ctypes, out.ctypes, ints[6:].ctypes)
     # fmt: on
 
 
@@ -112,14 +119,20 @@ def accumulate_transposed(
     """Set ``out = beta out + a @ b.T``.
 
     a : (k, n); b : (m, n); out : (k, m), each may be a block of columns of a larger array; scalars : (>= 2,) scratch.
+    All four of float64, or all of float32.
     """
+    size = a.itemsize
     ints[0], ints[1], ints[2], ints[3], ints[7] = _N, b.shape[0], a.shape[0], a.shape[1], _T
-    ints[4], ints[5], ints[6] = a.strides[0] // 8, b.strides[0] // 8, out.strides[0] // 8
+    ints[4], ints[5], ints[6] = a.strides[0] // size, b.strides[0] // size, out.strides[0] // size
     scalars[0], scalars[1] = 1.0, beta
     trans_a, trans_b, m, k, n, beta_ = ints[0:], ints[7:], ints[1:], ints[2:], ints[3:], scalars[1:]
     # fmt: off
-    _dgemm(trans_b.ctypes, trans_a.ctypes, m.ctypes, k.ctypes, n.ctypes, scalars.ctypes, b.ctypes, ints[5:].ctypes,
-           a.ctypes, ints[4:].ctypes, beta_.ctypes, out.ctypes, ints[6:].ctypes)
+    if size == 8:
+        _dgemm(trans_b.ctypes, trans_a.ctypes, m.ctypes, k.ctypes, n.ctypes, scalars.ctypes, b.ctypes, ints[5:].ctypes,
+               a.ctypes, ints[4:].ctypes, beta_.ctypes, out.ctypes, ints[6:].ctypes)
+    else:
+        _sgemm(trans_b.ctypes, trans_a.ctypes, m.ctypes, k.ctypes, n.ctypes, scalars.ctypes, b.ctypes, ints[5:].ctypes,
+               a.ctypes, ints[4:].ctypes, beta_.ctypes, out.ctypes, ints[6:].ctypes)
     # fmt: on
 
 

@@ -26,18 +26,21 @@ _GROUP = 16  # base vectors in a product
 def project(noise: Noise, bases: int, P: FloatArray, kept: FloatArray, begin: int, end: int) -> FloatArray:
     """The share of columns `begin` to `end` in Z P^T, (bases, k).
 
-    P : (k, n); kept : (bases, n), gets the base vectors Z, or (bases, 0).
+    P : (k, n), float64 or float32, in which products are computed, too; kept : (bases, n) of the same type, gets the
+    base vectors Z, or (bases, 0).
     """
-    n = P.shape[1]
+    k, n = P.shape
     keep = kept.shape[1] == n
-    buffer, U = np.empty((bases, 0 if keep else min(n, _TILE))), np.zeros((bases, P.shape[0]))
-    scalars, ints = np.empty(2), np.empty(8, dtype=np.int32)
+    buffer = np.empty((bases, 0 if keep else min(n, _TILE)), dtype=P.dtype)
+    U, part = np.zeros((bases, k)), np.empty((bases, k), dtype=P.dtype)
+    scalars, ints = np.empty(2, dtype=P.dtype), np.empty(8, dtype=np.int32)
     for start in range(begin, end, _TILE):
         width = min(_TILE, end - start)
         Z = kept[:, start : start + width] if keep else buffer[:, :width]
         for row in range(bases):
             base.block(noise, n, row, start, Z[row])
-        accumulate_transposed(Z, P[:, start : start + width], 1.0, U, scalars, ints)
+        accumulate_transposed(Z, P[:, start : start + width], 0.0, part, scalars, ints)
+        U += part
     return U
 
 
@@ -57,16 +60,17 @@ def emit(
 ) -> None:
     """Write columns `begin` to `end` of candidates `first`, `first` + 1, ... into the rows of `out`.
 
-    mean : (n,); Q : (bases, k); P : (k, n); twins : 1 or 2, candidates of a base vector.
+    mean : (n,); Q : (bases, k); P : (k, n), float64 or float32, in which steps are computed, too; twins : 1 or 2,
+    candidates of a base vector.
     """
     n, k = len(mean), P.shape[0]
     low = first // twins // _GROUP * _GROUP
     high = (first + out.shape[0] + twins - 1) // twins
     # products of one shape whichever rows are wanted, since the last bits depend on it
-    weights = np.zeros(((high - low + _GROUP - 1) // _GROUP * _GROUP, k))
+    weights = np.zeros(((high - low + _GROUP - 1) // _GROUP * _GROUP, k), dtype=P.dtype)
     weights[: min(len(weights), len(Q) - low)] = Q[low : low + len(weights)]
-    Z = np.zeros((_GROUP, min(n, _TILE)))
-    scalars, ints = np.empty(2), np.empty(8, dtype=np.int32)
+    Z = np.zeros((_GROUP, min(n, _TILE)), dtype=P.dtype)
+    scalars, ints = np.empty(2, dtype=P.dtype), np.empty(8, dtype=np.int32)
     buffer = np.empty(_TILE if n >= STREAM_FROM else 0)
     for start in range(begin, end, _TILE):
         width = min(_TILE, end - start)
@@ -103,7 +107,7 @@ def combine(
     weights : (bases,); coefficients : (k,); P : (k, n); step : (n,), or (0,) for none.
     """
     n = len(out)
-    z = np.empty(min(n, _TILE))
+    z = np.empty(min(n, _TILE), dtype=P.dtype)
     for start in range(begin, end, _TILE):
         width = min(_TILE, end - start)
         part, zs = out[start : start + width], z[:width]

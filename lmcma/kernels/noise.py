@@ -42,9 +42,9 @@ def _write_signs(typing_context: Any, words: Any, w: Any, z: Any, j: Any) -> Any
             data = context.make_array(kind)(context, builder, array).data
             places.append(builder.gep(data, [index]))
         bits = builder.bitcast(builder.load(places[0]), ir.VectorType(ir.IntType(1), 64))
-        line = ir.VectorType(ir.DoubleType(), 64)
+        line = ir.VectorType(context.get_data_type(signature.args[2].dtype), 64)
         numbers = builder.select(bits, ir.Constant(line, [-1.0] * 64), ir.Constant(line, [1.0] * 64))
-        builder.store(numbers, builder.bitcast(places[1], line.as_pointer())).align = 8
+        builder.store(numbers, builder.bitcast(places[1], line.as_pointer())).align = 4
         return context.get_dummy_value()
 
     return signature, generate

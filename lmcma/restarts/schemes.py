@@ -1,4 +1,6 @@
-"""Which run comes next: independent runs, IPOP, BIPOP, NIPOP and NBIPOP as pure functions of what the runs so far have cost and found.
+"""Which run comes next, as pure functions of what the runs so far have cost and found.
+
+Independent runs, IPOP, BIPOP, NIPOP and NBIPOP.
 
 References
 ----------

@@ -34,6 +34,7 @@ from lmcma.termination import PROFILES, Stop, StopOption, StopRules, stop_rules
 from lmcma.typing import BoolArray, FloatArray, State
 
 _SNAPSHOT_COORDINATES = 4096
+_FLOAT32_FROM = 65_536  # variables
 _SIGNS_FROM = 10  # below, so few sign vectors exist (2^n) that candidates coincide
 
 
@@ -80,6 +81,21 @@ def parameters(n: int, popsize: int, memory: int | None = None) -> LMCMAParamete
     )
 
 
+def _storage(n: int, storage: str | None = None) -> str:
+    return storage or ("float64" if n < _FLOAT32_FROM else "float32")
+
+
+def _in_default(n: int, stored: int | None, storage: str) -> int:
+    """How many paths in the default storage take the memory of so many in another one."""
+    paths = (stored or default_popsize(n)) * np.dtype(storage).itemsize
+    return int(-(-paths // np.dtype(_storage(n)).itemsize))
+
+
+def path_bytes(n: int, stored: int | None) -> float:
+    """Bytes of so many stored paths, m = 4 + floor(3 ln n) by default, in the default storage."""
+    return float(np.dtype(_storage(n)).itemsize) * n * (stored or default_popsize(n))
+
+
 class LMCMA(PopulationStrategy):
     """LM-CMA, the limited-memory covariance matrix adaptation evolution strategy of 2017.
 
@@ -96,6 +112,9 @@ class LMCMA(PopulationStrategy):
         Offspring per iteration, at least 2; 4 + floor(3 ln n) by default.
     memory : int, optional
         Stored paths m; 4 + floor(3 ln n) by default. More help on functions with many different axes.
+    storage : {"float64", "float32"}, optional
+        Numbers that paths and their companions are stored in, and multiplied with base vectors. By default float64 for
+        n < 65536, float32 beyond: half of the memory, and less time. Candidates and all else are float64 always.
     noise : {"rademacher", "gaussian"}, optional
         Law of the base vectors: random signs, as published, or normal numbers (rotationally invariant, slower).
         Signs by default; for n < 10, where few sign vectors exist, normal numbers.
@@ -145,6 +164,7 @@ class LMCMA(PopulationStrategy):
         *,
         popsize: int | None = None,
         memory: int | None = None,
+        storage: str | None = None,
         noise: str | None = None,
         mirrored: bool = True,
         stop: StopOption = None,
@@ -155,6 +175,8 @@ class LMCMA(PopulationStrategy):
         threads: int = 1,
         rng: random.Seed = None,
     ) -> None:
+        if storage not in (None, "float64", "float32"):
+            raise ArgumentError(f"`storage` must be 'float64' or 'float32'; got {storage!r}.")
         if noise not in (None, "rademacher", "gaussian"):
             raise ArgumentError(f"`noise` must be 'rademacher' or 'gaussian'; got {noise!r}.")
         if memory is not None:
@@ -169,7 +191,7 @@ class LMCMA(PopulationStrategy):
             maxiter=maxiter,
             max_memory=max_memory,
             rng=rng,
-            stored=memory,
+            stored=memory if storage in (None, _storage(np.size(x0))) else _in_default(np.size(x0), memory, storage),
         )
         n, popsize = self._n, self._popsize
         self.noise = noise or ("rademacher" if n >= _SIGNS_FROM else "gaussian")
@@ -183,8 +205,10 @@ class LMCMA(PopulationStrategy):
         self._s = 0.0  # accumulated success
         self._p_c = np.zeros(n)
         self._stored = 0  # k, paths stored so far
-        self._P = np.empty((p.memory, n))
-        self._V = np.empty((p.memory, n))  # companions of the paths
+        self.storage = _storage(n, storage)
+        self._P = np.empty((p.memory, n), self.storage)
+        self._V = np.empty((p.memory, n), self.storage)  # companions of the paths
+        self._largest_loss = kernels.LARGEST_LOSS if self.storage == "float64" else kernels.LARGEST_LOSS_FLOAT32
         self._G = np.zeros((p.memory, p.memory))  # scalar products of the paths
         self._W, self._H = np.empty((p.memory, p.memory)), np.empty((p.memory, p.memory))
         self._loss = np.empty(p.memory)
@@ -196,7 +220,7 @@ class LMCMA(PopulationStrategy):
 
         # the batch that is out: base vectors, paths used, weights of path and base vector in each step
         self._signs = np.zeros((bases, -(-n // 64) if self.noise == "rademacher" else 0), dtype=np.uint64)
-        self._gauss = NO_GAUSS
+        self._gauss = NO_GAUSS.astype(self.storage)
         self._used = np.zeros(bases, dtype=np.int64)
         self._Q = np.zeros((bases, p.memory))
         self._alpha = np.ones(bases)
@@ -217,7 +241,7 @@ class LMCMA(PopulationStrategy):
 
         Vectors are x0, best point, mean, p_c, step of the mean, one more step, and the diagonal of C now and then.
         """
-        paths = 8.0 * n * (stored or default_popsize(n))
+        paths = path_bytes(n, stored)
         parts = {"stored paths": paths, "their companions": paths, **shared_parts(n, popsize, 7)}
         parts["what is remembered of it"] += 8.0 * n * popsize / 64  # signs of half as many base vectors, drawn anew
         return parts
@@ -405,7 +429,7 @@ class LMCMA(PopulationStrategy):
         """What follows from the stored paths, of which those from `first` on are new in their places."""
         k, P, V, W = self._stored, self._P, self._V, self._W
         kernels.companions(self._G, k, self.params.c_1, W, self._H, self._b, self._d, self._loss)
-        if k == 0 or self._loss[:k].max() <= kernels.LARGEST_LOSS:
+        if k == 0 or self._loss[:k].max() <= self._largest_loss:
             first = 0 if self._by_recursion else first
             self._chunks.map(lambda *columns: kernels.write_companions(P, W, first, k, V, *columns))
             self._by_recursion = False
@@ -426,6 +450,7 @@ class LMCMA(PopulationStrategy):
         k = self._stored
         return {
             "memory": self.params.memory,
+            "storage": self.storage,
             "noise": self.noise,
             "mirrored": self.mirrored,
             "threads": self.threads,
@@ -449,6 +474,7 @@ class LMCMA(PopulationStrategy):
             state["x0"],
             state["sigma0"],
             memory=state["memory"],
+            storage=state.get("storage", "float64"),
             noise=state["noise"],
             mirrored=state["mirrored"],
             threads=state["threads"],

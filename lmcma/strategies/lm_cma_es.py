@@ -19,8 +19,8 @@ from lmcma.kernels import limited_memory as kernels
 from lmcma.kernels.low_rank import emit, project
 from lmcma.kernels.noise import Noise, kept_columns
 from lmcma.strategies import lm_cma
-from lmcma.strategies.base import PopulationStrategy, default_popsize, shared_parts
-from lmcma.strategies.lm_cma import LMCMA, LMCMAParameters
+from lmcma.strategies.base import PopulationStrategy, shared_parts
+from lmcma.strategies.lm_cma import LMCMA, LMCMAParameters, path_bytes
 from lmcma.termination import StopOption
 from lmcma.typing import FloatArray
 
@@ -55,6 +55,8 @@ class LMCMAES(LMCMA):
         Offspring per iteration, at least 2; 4 + floor(3 ln n) by default.
     memory : int, optional
         Stored paths m; 4 + floor(3 ln n) by default, whatever the population size.
+    storage : {"float64", "float32"}, optional
+        As for `LMCMA`; base vectors and steps are computed in the same.
     noise : {"gaussian", "rademacher"}
         Law of the base vectors: normal numbers, as published, or random signs (a little faster).
     mirrored : bool
@@ -94,6 +96,7 @@ class LMCMAES(LMCMA):
         *,
         popsize: int | None = None,
         memory: int | None = None,
+        storage: str | None = None,
         noise: str | None = "gaussian",
         mirrored: bool = False,
         stop: StopOption = None,
@@ -109,6 +112,7 @@ class LMCMAES(LMCMA):
             sigma0,
             popsize=popsize,
             memory=memory,
+            storage=storage,
             noise=noise,
             mirrored=mirrored,
             stop=stop,
@@ -120,10 +124,12 @@ class LMCMAES(LMCMA):
             rng=rng,
         )
         bases = len(self._used)
-        self._kept = np.empty((bases, kept_columns(self._n, bases) if self.noise == "gaussian" else 0))
+        kept = kept_columns(self._n, bases) if self.noise == "gaussian" else 0
+        self._kept = np.empty((bases, kept), self.storage)
         self._longest = np.empty(0)
         self._kept_batch = -1  # whose base vectors these are
-        self._V = np.empty((self.params.memory, 0))  # has columns only where coefficients would lose too many digits
+        # companions as vectors: only where coefficients would lose too many digits
+        self._V = np.empty((self.params.memory, 0), self.storage)
 
     _parameters = staticmethod(parameters)
 
@@ -133,8 +139,9 @@ class LMCMAES(LMCMA):
 
         While coefficients would lose too many digits, companions take as much as the paths, on top of this.
         """
-        parts = {"stored paths": 8.0 * n * (stored or default_popsize(n)), **shared_parts(n, popsize, 6)}
-        return {**parts, "normal numbers of the population": 8.0 * popsize * kept_columns(n, popsize)}
+        kept = path_bytes(n, popsize) if kept_columns(n, popsize) else 0.0
+        parts = {"stored paths": path_bytes(n, stored), **shared_parts(n, popsize, 6)}
+        return {**parts, "normal numbers of the population": kept}
 
     # ---------------------------------------------------------------- one generation
 
@@ -166,9 +173,9 @@ class LMCMAES(LMCMA):
     def _refresh(self, first: int) -> None:
         k, c_1 = self._stored, self.params.c_1
         kernels.companions(self._G, k, c_1, self._W, self._H, self._b, self._d, self._loss)
-        exact = k == 0 or self._loss[:k].max() <= kernels.LARGEST_LOSS
+        exact = k == 0 or self._loss[:k].max() <= self._largest_loss
         if exact != (self._V.shape[1] == 0):
-            self._V = np.empty((self.params.memory, 0 if exact else self._n))
+            self._V = np.empty((self.params.memory, 0 if exact else self._n), self.storage)
         if not exact:
             with self._blas:
                 kernels.recur(self._P, k, c_1, self._V, self._b, self._d)
@@ -185,8 +192,10 @@ class LMCMAES(LMCMA):
         # A^-1 x = a^-k (x - V^T r) with (1/delta + strictly lower part of H) r = V x, delta = a d
         delta = np.sqrt(1 - c_1) * self._d[:k]
         with self._blas:
-            r = np.linalg.solve(np.diag(1 / delta) + np.tril(self._H[:k, :k], -1), W @ (P @ x))
-            x -= (r @ W) @ P
+            products = np.array([p @ x for p in P])  # row by row: P may be of float32, and huge
+            r = np.linalg.solve(np.diag(1 / delta) + np.tril(self._H[:k, :k], -1), W @ products)
+            for weight, p in zip(r @ W, P, strict=True):
+                x -= weight * p
         x *= (1 - c_1) ** (-k / 2)
 
 
