@@ -147,14 +147,14 @@ _SLOW_LEARNERS = ("lm-cma", "lm-cma-es", "lm-ma")  # on ill-conditioned function
 def _restarted(base: Method, scheme: str) -> Method:
     """`base` with restarts by `scheme`."""
     how, reference = _SCHEMES[scheme]
-    limited = base.name not in _SLOW_LEARNERS
-    rules: dict[str, Any] = {} if limited else {"stop": {"maxiter": None}}
+    rules: dict[str, Any] = {"stop": {"maxiter": None}} if base.name in _SLOW_LEARNERS else {}
+    profile = f"bbob with{'out' if rules else ''} its maxiter"
     return Method(
         f"{scheme}-{base.name}",
         _RESTARTS,
         f"`{base.name}` with restarts: {how}",
         reference,
-        f"{base.settings.split('; stop')[0]}; stop profile bbob with{'' if limited else 'out'} its maxiter; no final mean",
+        f"{base.settings.split('; stop')[0]}; stop profile {profile}; no final mean",
         base.cost,
         {"strategy": base.name, "scheme": scheme, **rules, **base.options},
         inner=base.name,
