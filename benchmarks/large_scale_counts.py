@@ -22,10 +22,10 @@ from concurrent.futures import ProcessPoolExecutor
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # of the products with rotations, in every worker
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-import lmcma  # noqa: E402
-from lmcma import testfunctions  # noqa: E402
+import lmcma
+from lmcma import testfunctions
 
 Cell = tuple[str, str, int]  # method, function, n
 

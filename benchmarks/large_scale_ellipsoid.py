@@ -94,7 +94,7 @@ def generations(n: int, k: int) -> None:
     es = lmcma.LMCMA(rng.uniform(-5, 5, n), 3.0, rng=1, stop="none")
     m = es.params.memory
     for row in es._P:
-        rng.standard_normal(out=row)
+        row[:] = rng.standard_normal(n)
     es._stored, es._ages[:] = m, np.arange(m) * es.params.period
     for row in range(m):
         es._multiply(row)
@@ -149,7 +149,10 @@ def main() -> None:
             runs["pypop7 LMCMA"] = pypop7
         if n <= 10**4:
             runs["L-BFGS, finite differences"] = lbfgs
-    lmcma.minimize(lambda x: float(x @ x), np.ones(20), 1.0, method="lm-cma", maxfev=100, record=False)  # compiles
+    for storage in ("float64", "float32"):  # compiles
+        lmcma.minimize(
+            lambda x: float(x @ x), np.ones(20), 1.0, method="lm-cma", storage=storage, maxfev=100, record=False
+        )
     print(f"ellipsoid, n = {n:g}, f(x0) = {first:.4g}")
     for name, run in runs.items():
         f.reset()
