@@ -1,0 +1,258 @@
+"""Ranking by a support vector machine: a function whose order follows that of the training points.
+
+Of N points, best first, only neighbours in rank are compared: N - 1 constraints F(z_i) - F(z_i+1) >= epsilon - xi_i, of
+weight C_i = 10^C_base (N - 1 - i)^C_pow.  Their dual variables alpha go up from near the upper corner of the box by so
+many steps of cyclic coordinate ascent; the early end is part of the method.  All is scaled by C_1, which changes no
+ranking: alpha / C_1 in [0, 1] and epsilon / C_1.
+
+With E = 1 - K, K = exp(-d^2 / (2 s^2)) and s a multiple of the mean distance, the matrix of the dual problem is
+K'_ij = -(E_ij - E_i,j+1 - E_i+1,j + E_i+1,j+1), and the model sum_j beta_j E(z_j, z), beta_j = alpha_j - alpha_j-1: no
+difference of numbers close to 1 is ever formed.
+
+References
+----------
+I. Loshchilov, M. Schoenauer, M. Sebag. Self-adaptive surrogate-assisted CMA-ES. GECCO 2012.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from lmcma.kernels.compile import free_kernel, kernel
+from lmcma.typing import BoolArray, FloatArray, IntArray
+
+_START = 0.975  # of the upper bound: where each dual variable begins
+_LEAST = 1e-30  # K'_ii of two points that are one
+_FRESH = 50  # sweeps, after which the gradient is computed anew
+_BLOCK = 8  # coordinates, whose steps reach the others together
+
+_LOG2_E, _LN2_HIGH, _LN2_LOW = 1.4426950408889634, 0.6931471803691238, 1.9082149292705877e-10
+_HALVINGS = 2.0 ** -np.arange(1024.0)
+
+
+@kernel
+def falloff(t: float) -> float:
+    """1 - exp(-t) for t >= 0, to the last digits; loops over it become vector code."""
+    t = min(t, 700.0)
+    k = int(t * _LOG2_E + 0.5)
+    x = (k * _LN2_HIGH - t) + k * _LN2_LOW  # -t = x - k ln 2
+    p = 1 / 479001600.0 + x / 6227020800.0
+    p = 1 / 39916800.0 + x * p
+    p = 1 / 3628800.0 + x * p
+    p = 1 / 362880.0 + x * p
+    p = 1 / 40320.0 + x * p
+    p = 1 / 5040.0 + x * p
+    p = 1 / 720.0 + x * p
+    p = 1 / 120.0 + x * p
+    p = 1 / 24.0 + x * p
+    p = 1 / 6.0 + x * p
+    p = 0.5 + x * p
+    p = x * (1.0 + x * p)  # exp(x) - 1
+    scale = _HALVINGS[k]
+    return (1.0 - scale) - scale * p
+
+
+@free_kernel
+def squared_distances(a: FloatArray, b: FloatArray, out: FloatArray) -> None:
+    """Write the squared distances of the columns of `a` from those of `b` into `out`.
+
+    a : (n, k); b : (n, m); out : (k, m).
+    """
+    n, m = b.shape
+    for i in range(a.shape[1]):
+        row = out[i]
+        row[:] = 0.0
+        for d in range(n):
+            x, line = a[d, i], b[d]
+            for j in range(m):
+                step = x - line[j]
+                row[j] += step * step
+
+
+@free_kernel
+def mean_distance(D2: FloatArray, points: IntArray) -> float:
+    """The mean over all pairs of some points, from the matrix of squared distances of all; 0 for fewer than two."""
+    k = len(points)
+    total = 0.0
+    for i in range(1, k):
+        row = D2[points[i]]
+        for j in range(i):
+            total += math.sqrt(row[points[j]])
+    return total / (k * (k - 1) / 2) if k > 1 else 0.0
+
+
+@free_kernel
+def fit(
+    D2: FloatArray,
+    points: IntArray,
+    tied: BoolArray,
+    c_base: float,
+    c_pow: float,
+    c_sigma: float,
+    sweeps: float,
+    K: FloatArray,
+    beta: FloatArray,
+) -> float:
+    """Train on some of the points whose squared distances are D2; what 2 s^2 is, 0 where there is no model.
+
+    D2 : (m, m); points : (k,), best first; tied : (k,), whether a point's value is that of the next one; K : (>= k, >= k)
+    scratch; beta : (>= k,), weights of the points in the model: `predict`.
+    """
+    k = len(points)
+    width = 2 * (c_sigma * mean_distance(D2, points)) ** 2
+    if k < 3 or not 0.0 < width < np.inf:
+        return 0.0
+
+    # E in the leading part of K, then K' in its place
+    for i in range(k):
+        row, source = K[i], D2[points[i]]
+        for j in range(k):
+            row[j] = source[points[j]]
+        for j in range(k):
+            row[j] = falloff(row[j] / width)
+        row[i] = 0.0
+    m = k - 1
+    for i in range(m):
+        row, after = K[i], K[i + 1]
+        for j in range(m):
+            row[j] = (row[j + 1] - row[j]) + (after[j] - after[j + 1])
+
+    alpha, bound, inverse = np.empty(m), np.empty(m), np.zeros(m)
+    most = 0.0
+    for i in range(m):
+        bound[i] = ((m - 1 - i) / (m - 1)) ** c_pow if m > 1 else 1.0
+        if tied[i] or not K[i, i] > _LEAST:
+            bound[i] = 0.0
+        else:
+            inverse[i] = 1.0 / K[i, i]
+        alpha[i] = _START * bound[i]
+        most = max(most, alpha[i])
+    if most == 0.0:
+        return 0.0
+    epsilon = 10.0**-c_base * (m - 1.0) ** -c_pow if m > 1 else 10.0**-c_base
+    ascend(K, alpha, bound, inverse, epsilon, int(sweeps * k))
+
+    total = 0.0
+    for i in range(k):
+        beta[i] = (alpha[i] if i < m else 0.0) - (alpha[i - 1] if i > 0 else 0.0)
+        total += beta[i] * 0.0
+    return width if total == 0.0 else 0.0
+
+
+@kernel
+def ascend(
+    K: FloatArray, alpha: FloatArray, bound: FloatArray, inverse: FloatArray, epsilon: float, updates: int
+) -> None:
+    """So many steps of cyclic coordinate ascent on epsilon sum alpha - alpha^T K alpha / 2, 0 <= alpha <= bound.
+
+    K : (>= m, >= m), symmetric; alpha, bound, inverse : (m,), `inverse` of its diagonal, 0 for what does not move.  A step of
+    a few neighbours at a time is entered into the gradient of the others together; a cycle without a step is the end.
+    """
+    m = len(alpha)
+    g = np.empty(m)
+    steps, near = np.zeros(_BLOCK), np.zeros(_BLOCK)
+    cycle = 0
+    while updates > 0:
+        if cycle % _FRESH == 0:
+            gradient(K, alpha, epsilon, g)
+        cycle += 1
+        moved = False
+        for first in range(0, m, _BLOCK):
+            width = min(_BLOCK, m - first, updates)
+            if width <= 0:
+                break
+            updates -= width
+            any_step = False
+            for j in range(width):
+                near[j] = g[first + j]
+            for j in range(width):
+                i = first + j
+                a = min(max(alpha[i] + near[j] * inverse[i], 0.0), bound[i])
+                step = a - alpha[i]
+                steps[j] = step
+                if step != 0.0:
+                    alpha[i] = a
+                    any_step = True
+                    row = K[i]
+                    for l in range(width):
+                        near[l] -= step * row[first + l]
+            if not any_step:
+                continue
+            moved = True
+            for j in range(width, _BLOCK):
+                steps[j] = 0.0
+            for half in range(0, width, 4):
+                s0, s1, s2, s3 = steps[half], steps[half + 1], steps[half + 2], steps[half + 3]
+                if s0 == 0.0 and s1 == 0.0 and s2 == 0.0 and s3 == 0.0:
+                    continue
+                i = first + half
+                last = m - 1
+                k0, k1, k2, k3 = K[i], K[min(i + 1, last)], K[min(i + 2, last)], K[min(i + 3, last)]
+                for j in range(m):
+                    g[j] -= (s0 * k0[j] + s1 * k1[j]) + (s2 * k2[j] + s3 * k3[j])
+        if not moved:
+            return
+
+
+@kernel
+def gradient(K: FloatArray, alpha: FloatArray, epsilon: float, g: FloatArray) -> None:
+    """Write epsilon - K alpha into `g`."""
+    g[:] = epsilon
+    for i in range(len(alpha)):
+        a = alpha[i]
+        if a != 0.0:
+            row = K[i]
+            for j in range(len(g)):
+                g[j] -= a * row[j]
+
+
+@free_kernel
+def predict(points: FloatArray, beta: FloatArray, width: float, x: FloatArray, out: FloatArray) -> None:
+    """Write the model's value at the columns of `x` into `out`: smaller is better, only the order means anything.
+
+    points : (n, N); beta : (N,); x : (n, k); out : (k,).
+    """
+    n, N = points.shape
+    d2 = np.empty((1, N))
+    for i in range(x.shape[1]):
+        squared_distances(x[:, i : i + 1], points, d2)
+        row = d2[0]
+        for j in range(N):
+            row[j] = falloff(row[j] / width)
+        out[i] = np.dot(row, beta)
+
+
+@free_kernel
+def predict_from(D2: FloatArray, points: IntArray, beta: FloatArray, width: float, out: FloatArray) -> None:
+    """`predict` from squared distances: D2, (k, m), of the k places from all m points of which `points` are trained on."""
+    row = np.empty(len(points))
+    for i in range(D2.shape[0]):
+        source = D2[i]
+        for j in range(len(points)):
+            row[j] = source[points[j]]
+        for j in range(len(points)):
+            row[j] = falloff(row[j] / width)
+        total = 0.0
+        for j in range(len(points)):
+            total += row[j] * beta[j]
+        out[i] = total
+
+
+@kernel
+def rank_error(f: FloatArray, model: FloatArray) -> float:
+    """The share of pairs with different values that the model puts in the wrong order, equal model values half.
+
+    NaN where there is no such pair; NaN values take no part.  f, model : (k,).
+    """
+    wrong, pairs = 0.0, 0
+    for i in range(len(f)):
+        for j in range(len(f)):
+            if f[i] < f[j]:
+                pairs += 1
+                if model[i] > model[j]:
+                    wrong += 1.0
+                elif not model[i] < model[j]:
+                    wrong += 0.5
+    return wrong / pairs if pairs else np.nan
