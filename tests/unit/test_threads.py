@@ -13,11 +13,11 @@ import lmcma
 from lmcma.errors import ArgumentError
 from lmcma.kernels.chunks import CHUNK, Chunks
 from lmcma.kernels.noise import block
-from tests.reference import limited_memory_twin, lm_ma_twin
+from tests.reference import limited_memory_twin, lm_ma_twin, rm_es_twin
 from tests.strategies import assert_same_state
 
 N = 2 * CHUNK + 1000
-METHODS = ["lm-cma", "lm-cma-es", "lm-ma"]
+METHODS = ["lm-cma", "lm-cma-es", "lm-ma", "rm-es"]
 
 
 def advanced(method, threads, iterations=13, **options):
@@ -45,6 +45,9 @@ def test_chunks_make_the_candidates_of_the_recursion(method):
         if method == "lm-ma":
             block(es._noise(), N, row, 0, z)
             step = lm_ma_twin.factor_times(z, es.directions, es.params.c_d)
+        elif method == "rm-es":
+            block(es._noise(), N, row, 0, z)
+            step = rm_es_twin.step(z, es._r[row], es.paths, es.params.c_1)
         else:
             block(es._noise(), N, row // es._twins, 0, z)
             V, b, _ = limited_memory_twin.companions(es.paths, es.params.c_1)
