@@ -34,7 +34,9 @@ def plan(
     ] = None,
     memory: Annotated[
         str | None,
-        typer.Option(help="Stored paths or direction vectors; as many as the method has by default.", show_default=False),
+        typer.Option(
+            help="Stored paths or direction vectors; as many as the method has by default.", show_default=False
+        ),
     ] = None,
     max_memory: Annotated[
         str | None,
