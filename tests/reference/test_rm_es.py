@@ -186,6 +186,33 @@ def test_rotation():
     assert a.sigma < 0.5
 
 
+@pytest.mark.parametrize("memory", [1, 3])
+def test_a_linear_function_is_followed_until_a_rule_ends_it(memory):
+    """Paths become ever longer and nearly parallel; far points are clipped all the same, and the state is complete."""
+    es = lmcma.RmES(np.ones(5), 1.0, memory=memory, rng=1, stop="none")
+    rng = np.random.default_rng(1)
+    while not es.stop():
+        if es.nit % 3 == 0 and es.sigma < 1e200:
+            es.inject(es.mean + es.sigma * rng.standard_normal(5) * 10.0 ** rng.integers(-3, 60))
+        x = es.ask()
+        assert np.isfinite(x).all()
+        if es.nit % 40 == 39:
+            np.testing.assert_array_equal(lmcma.from_state(es.state_dict()).ask(), x)
+        es.tell(None, x[:, 0])
+    assert es.stop().reason == "numeric"
+    assert es.sigma > 1e200
+    assert np.isfinite(es.snapshot()["stds"]).all()
+
+
+def test_a_run_of_repaired_rows_only():
+    """They are the population: the step size adapts to their ranks, and the run converges as any other."""
+    es = lmcma.RmES(np.ones(10), 1.0, rng=1, ftarget=1e-8, maxfev=5000, stop="none")
+    while not es.stop():
+        x = es.ask() + 1e-13
+        es.tell(x, (x**2).sum(axis=1))
+    assert es.stop().reason == "ftarget"
+
+
 def test_the_first_generation_leaves_the_step_size():
     es = lmcma.RmES(np.ones(5), 0.5, rng=1, stop="none")
     es.tell(None, ellipsoid(es.ask()))
