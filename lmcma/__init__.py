@@ -23,6 +23,7 @@ _LAZY = {
     "History": "lmcma.record.history",
     "Restarts": "lmcma.restarts",
     "Result": "lmcma.result",
+    "RmES": "lmcma.strategies.rm_es",
     "SelfCMAES": "lmcma.strategies.self_cma",
     "SepCMAES": "lmcma.strategies.sep_cma",
     "Scheme": "lmcma.restarts",
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from lmcma.strategies.lm_ma import LMMAES
     from lmcma.strategies.ma import MAES
     from lmcma.strategies.protocol import Strategy
+    from lmcma.strategies.rm_es import RmES
     from lmcma.strategies.self_cma import SelfCMAES
     from lmcma.strategies.sep_cma import SepCMAES
     from lmcma.termination import Stop, StopReason, StopRules
@@ -66,6 +68,7 @@ __all__ = [
     "History",
     "Restarts",
     "Result",
+    "RmES",
     "Scheme",
     "SelfCMAES",
     "SepCMAES",

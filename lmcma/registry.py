@@ -94,6 +94,15 @@ _METHODS = (
         "time O(n log n) per candidate, memory O(n log n)",
     ),
     Method(
+        "rm-es",
+        "lmcma.strategies.rm_es:RmES",
+        "hundreds to millions of variables, one or two long axes; two stored paths, with `memory` = 1 R1-ES",
+        "Li, Zhang, A Simple Yet Efficient Evolution Strategy for Large-Scale Black-Box Optimization, "
+        "IEEE Transactions on Evolutionary Computation 22(5), 2018",
+        "no active update; constants of 2018; stop profile bbob without maxiter; no final mean",
+        "time O(n) per candidate, memory of one population, O(n log n)",
+    ),
+    Method(
         "sep-cma",
         "lmcma.strategies.sep_cma:SepCMAES",
         "separable or nearly separable functions of any size; learns a scale for every coordinate",
@@ -141,7 +150,7 @@ _SCHEMES = {
     ),
 }
 _RESTARTS = "lmcma.restarts.controller:Restarts"
-_SLOW_LEARNERS = ("lm-cma", "lm-cma-es", "lm-ma")  # on ill-conditioned functions they need more iterations
+_SLOW_LEARNERS = ("lm-cma", "lm-cma-es", "lm-ma", "rm-es")  # on ill-conditioned functions they need more iterations
 
 
 def _restarted(base: Method, scheme: str) -> Method:
@@ -227,7 +236,7 @@ class MethodTable(Mapping[str, Method]):
         shown = [m for m in self.values() if m.inner == "" or m.name.endswith("-acma")]
         hows = "; ".join(f"{scheme}: {how}" for scheme, (how, _) in _SCHEMES.items())
         names = ", ".join(f"{scheme}-*" for scheme in _SCHEMES)
-        settings = "those of the method, but for stop profile bbob with its maxiter (lm-*: without)"
+        settings = "those of the method, but for stop profile bbob with its maxiter (lm-*, rm-es: without)"
         restarted = Method(
             names, "", f"any other method with restarts; {hows}", "as above", settings, "that of the method"
         )

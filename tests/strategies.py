@@ -31,6 +31,10 @@ STRATEGIES = [
     pytest.param(_maker("lm-cma-es", n=40, mirrored=True, noise="rademacher", popsize=7), id="lm-cma-es-mirrored"),
     pytest.param(_maker("lm-ma", n=40), id="lm-ma"),
     pytest.param(_maker("lm-ma", n=65, memory=3, popsize=9), id="lm-ma-short"),
+    pytest.param(_maker("rm-es", n=40), id="rm-es"),
+    pytest.param(_maker("rm-es", n=65, memory=4, popsize=9), id="rm-es-four"),
+    pytest.param(_maker("rm-es", memory=1), id="r1-es"),
+    pytest.param(_maker("rm-es", n=1), id="rm-es-1d"),
     pytest.param(_maker("sep-cma"), id="sep-cma"),
     pytest.param(_maker("sep-cma", n=1), id="sep-cma-1d"),
     pytest.param(_maker("sep-cma", n=30, variant="passive", popsize=9), id="sep-cma-passive"),
@@ -61,7 +65,7 @@ _BOOKKEEPING = {
     "batch",
     *("nfev", "nit", "nfail", "best_x", "best_f", "rng", "counters", "stop_values", "recent_best", "flat"),
     *("long_history", "asked", "f", "received", "own", "injected", "waiting", "foreign_x", "foreign_f", "foreign_row"),
-    *("z", "signs", "gauss", "used", "f_previous"),
+    *("z", "signs", "gauss", "used", "r", "f_previous"),
 }
 
 

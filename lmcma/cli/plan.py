@@ -34,7 +34,9 @@ def plan(
     ] = None,
     memory: Annotated[
         str | None,
-        typer.Option(help="Stored paths or direction vectors; 4 + floor(3 ln n) by default.", show_default=False),
+        typer.Option(
+            help="Stored paths or direction vectors; as many as the method has by default.", show_default=False
+        ),
     ] = None,
     max_memory: Annotated[
         str | None,
@@ -88,13 +90,11 @@ class Plan:
     """
 
     def __init__(self, method: Method, n: int, popsize: int | None, stored: int | None) -> None:
-        from lmcma.strategies.base import default_popsize
-
         self.method, self.n, self.given = method, n, (popsize, stored)
         self._kind = cast(Any, method.load())
         self.stores = "memory" in inspect.signature(self._kind).parameters
         self.popsize: int = self._kind.default_popsize(n) if popsize is None else popsize
-        self.stored = (default_popsize(n) if stored is None else stored) if self.stores else None
+        self.stored = (self._kind.default_memory(n) if stored is None else stored) if self.stores else None
 
     def parts(self) -> dict[str, float]:
         """Bytes by what takes them."""

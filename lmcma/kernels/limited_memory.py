@@ -284,6 +284,16 @@ def factor_diagonal(P: FloatArray, k: int, c_1: float, out: FloatArray) -> None:
         decay *= 1 - c_1
 
 
+def axis_ratio(G: FloatArray, n: int, c_1: float) -> float:
+    """The longest over the shortest axis of C_k in n dimensions, from the scalar products G = P P^T, (k, k)."""
+    # C = a^2k I + R^T R: its largest eigenvalue from the small matrix R R^T
+    k, a2 = len(G), 1 - c_1
+    scales = np.sqrt(c_1 * a2 ** np.arange(k - 1, -1, -1.0))
+    gram = np.linalg.eigvalsh(G * np.outer(scales, scales)) if k else np.zeros(1)
+    low = a2**k + (gram[k - n] if k >= n else 0.0)
+    return float(np.sqrt((a2**k + gram[-1]) / low))
+
+
 def replaced(ages: IntArray, k: int, target: int) -> int:
     """Which of k = m stored paths makes room for a new one, by the generations `ages` at which they were stored.
 

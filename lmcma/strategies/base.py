@@ -183,6 +183,11 @@ class PopulationStrategy(ABC):
         """The population size in dimension `n` unless the user says otherwise: 4 + floor(3 ln n)."""
         return default_popsize(n)
 
+    @staticmethod
+    def default_memory(n: int) -> int:
+        """The option `memory` of the strategies that have it, unless the user says otherwise: 4 + floor(3 ln n)."""
+        return default_popsize(n)
+
     @property
     @abstractmethod
     def mean(self) -> FloatArray:

@@ -8,6 +8,7 @@ N. Hansen. Injecting external solutions into CMA-ES. arXiv:1110.4181, 2011.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -33,10 +34,17 @@ def clipping(z: FloatArray) -> FloatArray:
     >>> clipping(np.array([[1.0, 0.0], [1e6, 0.0]])).ravel().round(8).tolist()
     [1.0, 2.41e-06]
     """
-    n = z.shape[1]
+    return shortening(np.linalg.norm(z, axis=1), z.shape[1])[:, None]
+
+
+def shortening(length: Any, n: int) -> Any:
+    """Factors <= 1 that bring steps of the given length, a number or (k,), in n dimensions to c_y at most.
+
+    >>> shortening(1e6, 2).item()
+    2.414213562373095e-06
+    """
     limit = math.sqrt(n) + 2 * n / (n + 2)
-    scale: FloatArray = np.minimum(1.0, limit / np.maximum(np.linalg.norm(z, axis=1), 1e-300))[:, None]
-    return scale
+    return np.minimum(1.0, limit / np.maximum(length, 1e-300))
 
 
 def admit(

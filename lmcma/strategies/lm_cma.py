@@ -275,14 +275,8 @@ class LMCMA(PopulationStrategy):
         k, c_1 = self._stored, self.params.c_1
         diagonal = np.empty(min(self._n, _SNAPSHOT_COORDINATES))
         kernels.factor_diagonal(self._P, k, c_1, diagonal)
-        ratio = math.nan
-        if self._n <= _SNAPSHOT_COORDINATES:
-            # C = a^2k I + R^T R: its largest eigenvalue from the small matrix R R^T
-            a2 = 1 - c_1
-            scales = np.sqrt(c_1 * a2 ** np.arange(k - 1, -1, -1.0))
-            gram = np.linalg.eigvalsh(self._G[:k, :k] * np.outer(scales, scales)) if k else np.zeros(1)
-            low = a2**k + (gram[k - self._n] if k >= self._n else 0.0)
-            ratio = float(np.sqrt((a2**k + gram[-1]) / low))
+        small = self._n <= _SNAPSHOT_COORDINATES
+        ratio = kernels.axis_ratio(self._G[:k, :k], self._n, c_1) if small else math.nan
         return {
             "nit": self._nit,
             "best_f": self._best_f,

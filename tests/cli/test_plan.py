@@ -13,7 +13,7 @@ import lmcma
 from lmcma.cli.plan import parse_bytes, parse_count
 
 SINGLE = [m.name for m in lmcma.methods().values() if m.target and not m.inner]
-LIMITED = ["lm-cma", "lm-cma-es", "lm-ma"]
+LIMITED = ["lm-cma", "lm-cma-es", "lm-ma", "rm-es"]
 
 
 @pytest.fixture
@@ -65,6 +65,8 @@ def test_defaults_are_those_of_the_method(plan):
     assert code == 0
     assert re.search(rf"^popsize +{es.popsize}$", out, re.MULTILINE)
     assert re.search(rf"^stored vectors +{es.params.memory}$", out, re.MULTILINE)
+    _, out, _ = plan("--method", "rm-es", "--dim", "1e4")
+    assert re.search(r"^stored vectors +2$", out, re.MULTILINE)
     _, out, _ = plan("--method", "self-cma", "--dim", "50")
     assert re.search(r"^popsize +500$", out, re.MULTILINE)
 
@@ -171,7 +173,7 @@ def test_what_does_not_fit_has_remedies_that_fit(plan, arguments, names):
         (["--dim", "9", "--memory", "0"], "`--memory` must be an integer of 1 to 9.2e+18; got '0'"),
         (
             ["--dim", "9", "--memory", "3", "--method", "cma"],
-            "`--memory` is an option of lm-cma, lm-cma-es, lm-ma; got",
+            "`--memory` is an option of lm-cma, lm-cma-es, lm-ma, rm-es; got",
         ),
         (["--dim", "9", "--max-memory", "16G"], "got '16G'. Units are B, kB, MB"),
         (["--dim", "9", "--max-memory", "0"], "`--max-memory` must be a number of bytes > 0, or one with a unit"),

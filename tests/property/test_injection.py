@@ -12,6 +12,7 @@ from lmcma.transforms import Mapped
 from tests.property.test_state import reload
 from tests.reference.limited_memory_twin import companions, inverse_times
 from tests.reference.lm_ma_twin import factor
+from tests.reference.rm_es_twin import covariance
 from tests.strategies import STRATEGIES, assert_same_state, distribution
 
 # through a map of coordinates points are as given to rounding only: `Mapped` has tests of its own
@@ -197,6 +198,8 @@ def whitened(es, step):
         return inverse_times(step, V, d, es.params.c_1, len(V))
     if es.method == "lm-ma":
         return np.linalg.solve(factor(es.directions[: es._used()], es.params.c_d[: es._used()], es.dim), step)
+    if es.method == "rm-es":  # by any root of C
+        return np.linalg.solve(np.linalg.cholesky(covariance(es.paths, es.params.c_1)), step)
     return es.B.T @ step / es.D
 
 

@@ -292,7 +292,7 @@ def test_a_refused_row_leaves_the_reason_to_stop():
     assert es.stop().reason == reason
 
 
-@pytest.mark.parametrize("method", ["lm-cma", "lm-cma-es", "lm-ma"])
+@pytest.mark.parametrize("method", ["lm-cma", "lm-cma-es", "lm-ma", "rm-es"])
 def test_an_array_for_candidates_that_is_not_aligned_is_refused(method):
     n = 70_000
     es = lmcma.make(method, np.ones(n), 0.5, rng=1, memory=2)

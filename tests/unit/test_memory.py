@@ -23,6 +23,9 @@ CASES = [
     pytest.param("lm-ma", LARGE, {}, id="lm-ma"),
     pytest.param("lm-ma", LARGE, {"memory": 5, "popsize": 30}, id="lm-ma-few-directions"),
     pytest.param("lm-ma", 9000, {}, id="lm-ma-compared-wholly"),
+    pytest.param("rm-es", LARGE, {}, id="rm-es"),
+    pytest.param("rm-es", LARGE, {"memory": 9, "popsize": 6}, id="rm-es-more-paths"),
+    pytest.param("rm-es", 9000, {}, id="rm-es-compared-wholly"),
     pytest.param("sep-cma", LARGE, {}, id="sep-cma"),
     pytest.param("sep-cma", LARGE, {"popsize": 4}, id="sep-cma-few-points"),
     pytest.param("sep-cma", 9000, {}, id="sep-cma-compared-wholly"),
@@ -81,22 +84,24 @@ def test_limit_is_compared_with_the_sum_of_the_parts(method, n, options):
     assert kind.memory(n, popsize) == pytest.approx(sum(kind.memory_parts(n, popsize).values()))
 
 
-@pytest.mark.parametrize("method", ["lm-cma", "lm-cma-es", "lm-ma"])
+@pytest.mark.parametrize("method", ["lm-cma", "lm-cma-es", "lm-ma", "rm-es"])
 def test_default_number_of_stored_vectors(method):
     kind = lmcma.methods()[method].load()
-    assert kind.memory_parts(1000, 20) == kind.memory_parts(1000, 20, default_popsize(1000))
-    assert lmcma.make(method, np.ones(1000), 0.5).params.memory == default_popsize(1000)
+    default = 2 if method == "rm-es" else default_popsize(1000)
+    assert kind.default_memory(1000) == default
+    assert kind.memory_parts(1000, 20) == kind.memory_parts(1000, 20, default)
+    assert lmcma.make(method, np.ones(1000), 0.5).params.memory == default
 
 
 def test_a_limit_that_is_enough_is_enough():
     # the companions of LM-CMA-ES, which it does not store, were counted where the user gave `memory`
-    for method in ("lm-cma", "lm-cma-es", "lm-ma"):
+    for method in ("lm-cma", "lm-cma-es", "lm-ma", "rm-es"):
         kind = lmcma.methods()[method].load()
         need = sum(kind.memory_parts(5000, 10, 40).values())
         assert lmcma.make(method, np.ones(5000), 0.5, popsize=10, memory=40, max_memory=need).popsize == 10
 
 
-@pytest.mark.parametrize("method", ["lm-cma", "lm-ma"])
+@pytest.mark.parametrize("method", ["lm-cma", "lm-ma", "rm-es"])
 def test_minimize_holds_one_population_at_a_time(method):
     n = 200_000
     plan = lmcma.make(method, np.zeros(n), 1.0, memory=3).memory(n, 40, 3)

@@ -13,11 +13,11 @@ import lmcma
 from lmcma.errors import ArgumentError
 from lmcma.kernels.chunks import CHUNK, Chunks
 from lmcma.kernels.noise import block
-from tests.reference import limited_memory_twin, lm_ma_twin
+from tests.reference import limited_memory_twin, lm_ma_twin, rm_es_twin
 from tests.strategies import assert_same_state
 
 N = 2 * CHUNK + 1000
-METHODS = ["lm-cma", "lm-cma-es", "lm-ma"]
+METHODS = ["lm-cma", "lm-cma-es", "lm-ma", "rm-es"]
 STORED = [(method, {}) for method in METHODS] + [(method, {"storage": "float64"}) for method in METHODS[:2]]
 
 
@@ -40,13 +40,16 @@ def test_the_run_does_not_depend_on_threads(method, options):
 @pytest.mark.parametrize(("method", "options"), STORED)
 def test_chunks_make_the_candidates_of_the_recursion(method, options):
     es = advanced(method, 2, **options)
-    digits = 1e-12 if method == "lm-ma" or options else 1e-6  # float32 is the default for so many variables
+    digits = 1e-12 if method in ("lm-ma", "rm-es") or options else 1e-6  # float32 is the default for so many variables
     x = es.ask()
     z = np.empty(N)
     for row in (0, 4):
         if method == "lm-ma":
             block(es._noise(), N, row, 0, z)
             step = lm_ma_twin.factor_times(z, es.directions, es.params.c_d)
+        elif method == "rm-es":
+            block(es._noise(), N, row, 0, z)
+            step = rm_es_twin.step(z, es._r[row], es.paths, es.params.c_1)
         else:
             block(es._noise(), N, row // es._twins, 0, z)
             V, b, _ = limited_memory_twin.companions(es.paths.astype(float), es.params.c_1)
