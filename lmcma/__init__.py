@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from lmcma.strategies.rm_es import RmES
     from lmcma.strategies.self_cma import SelfCMAES
     from lmcma.strategies.sep_cma import SepCMAES
+    from lmcma.surrogate import RankSVM, SaACMES
     from lmcma.termination import Stop, StopReason, StopRules
 
 __all__ = [
@@ -66,9 +67,11 @@ __all__ = [
     "LMMAES",
     "MAES",
     "History",
+    "RankSVM",
     "Restarts",
     "Result",
     "RmES",
+    "SaACMES",
     "Scheme",
     "SelfCMAES",
     "SepCMAES",

@@ -507,20 +507,20 @@ class CMAES(PopulationStrategy):
         }
 
     @classmethod
-    def _blank(cls, state: State) -> Self:
+    def _options(cls, state: State) -> dict[str, Any]:
+        """The options in `state`, as the constructor takes them."""
         limits = state["std_limits"]
-        return cls(
-            state["x0"],
-            state["sigma0"],
-            active=state["active"],
-            constants=state["constants"],
-            lazy=state["lazy"],
-            diagonal_first=state["diagonal_first"],
-            robust=state["robust"],
-            std_limits=None if limits is None else (limits[0], limits[1]),
-            stop=StopRules(**state["rules"]),
+        names = ("active", "constants", "lazy", "diagonal_first", "robust")
+        return {
+            **{name: state[name] for name in names},
+            "std_limits": None if limits is None else (limits[0], limits[1]),
+            "stop": StopRules(**state["rules"]),
             **cls._limits_of(state),
-        )
+        }
+
+    @classmethod
+    def _blank(cls, state: State) -> Self:
+        return cls(state["x0"], state["sigma0"], **cls._options(state))
 
     def _set_state(self, state: State) -> None:
         self._s[kernels.SIGMA], self._s[kernels.DRIFT] = state["sigma"], state["drift"]
