@@ -102,6 +102,7 @@ def test_a_batch_in_blocks_may_be_told_and_saved_like_any_other(make):
     assert_same_state(one, again)
 
 
+@pytest.mark.filterwarnings("ignore::lmcma.errors.PopulationWarning")
 @pytest.mark.parametrize("method", LIMITED)
 @pytest.mark.parametrize("n", [63, 64, 65, 100, 1000])
 def test_a_row_does_not_depend_on_the_others_made_with_it(method, n):
