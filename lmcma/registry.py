@@ -148,12 +148,13 @@ def _restarted(base: Method, scheme: str) -> Method:
     """`base` with restarts by `scheme`."""
     how, reference = _SCHEMES[scheme]
     limited = base.name not in _SLOW_LEARNERS
+    limit = f"stop profile bbob with{'' if limited else 'out'} its maxiter"
     return Method(
         f"{scheme}-{base.name}",
         _RESTARTS,
         f"`{base.name}` with restarts: {how}",
         reference,
-        f"{base.settings.split('; stop')[0]}; stop profile bbob with{'' if limited else 'out'} its maxiter; no final mean",
+        f"{base.settings.split('; stop')[0]}; {limit}; no final mean",
         base.cost,
         {"strategy": base.name, "scheme": scheme, **({} if limited else {"stop": {"maxiter": None}}), **base.options},
         inner=base.name,

@@ -1,4 +1,6 @@
-"""Which run comes next: independent runs, IPOP, BIPOP, NIPOP and NBIPOP as pure functions of what the runs so far have cost and found.
+"""Which run comes next: independent runs, IPOP, BIPOP, NIPOP and NBIPOP.
+
+Pure functions of what the runs so far have cost and found.
 
 References
 ----------
