@@ -177,7 +177,8 @@ class Mapped:
         near a bound the candidates spread less.
         """
         inner = self.inner.snapshot()
-        mean, stds = self.coordinates.to_user(np.array(inner["mean"])), inner["stds"] * self.coordinates.scale
+        stds = inner["stds"]  # of the first coordinates only, where there are many
+        mean, stds = self.coordinates.to_user(np.array(inner["mean"])), stds * self.coordinates.scale[: len(stds)]
         return {**inner, "mean": mean, "stds": stds}
 
     # ---------------------------------------------------------------- points of the user's own
