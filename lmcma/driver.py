@@ -6,7 +6,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Self, TypeAlias, cast
 
@@ -22,6 +22,8 @@ from lmcma.typing import FloatArray
 
 Evaluator: TypeAlias = Callable[[FloatArray], FloatArray]
 Callback: TypeAlias = Callable[[Result], Any]
+_STREAMED_FROM = 2**18  # variables: the default population takes 82 MiB
+_ROWS = 8  # made at a time there
 _COMPILED_STEP = 8  # iterations; around a compiled objective they take less time than to note one
 
 
@@ -71,6 +73,9 @@ def run(
                 values = compiled.advance(strategy, due)
                 if values is not None:
                     f = values
+                elif strategy.dim >= _STREAMED_FROM and hasattr(evaluate, "one_by_one"):
+                    f = cast(Any, evaluate).one_by_one(_points(strategy, interrupts), strategy.popsize)
+                    strategy.tell(None, f)
                 else:
                     x = strategy.ask()
                     interrupts.release()
@@ -99,6 +104,15 @@ def run(
         result.update(stop=limit, message=limit.message, status=1, success=False)
     result["history"] = recorder
     return result
+
+
+def _points(strategy: Strategy, interrupts: _Interrupts) -> Iterator[FloatArray]:
+    """The points of the next batch, which never is there as a whole; the strategy's turn before and after."""
+    for _, x in strategy.ask_blocks(_ROWS):
+        interrupts.release()
+        for point in x:
+            yield point.copy()  # the objective may keep it, and change it
+        interrupts.hold()
 
 
 class _Interrupts:

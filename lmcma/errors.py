@@ -76,6 +76,10 @@ class RestartWarning(LmcmaWarning):
     """Restarts have no other place to begin than the start of the first run."""
 
 
+class PopulationWarning(LmcmaWarning):
+    """The population is too large for the method in this dimension."""
+
+
 def near_miss(name: str, known: Iterable[str]) -> str:
     """The end of an error message: the likely meaning of `name`, and what there is.
 

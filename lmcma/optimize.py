@@ -163,7 +163,7 @@ def minimize(
     if x0_box is not None:
         given["x0_box"] = x0_box
     given |= extra
-    build = functools.partial(_strategy, method, x0, sigma0, restarts, given)
+    build = functools.partial(strategy_of, method, x0, sigma0, restarts, given)
     recorder = History() if record else None
     keeper: Checkpoint | None = None
     if checkpoint is not None:
@@ -183,13 +183,13 @@ def minimize(
 _LIMITS = ("ftarget", "maxfev", "maxiter")
 
 
-def _strategy(
+def strategy_of(
     method: str, x0: ArrayLike, sigma0: float, restarts: str | Scheme | None, given: Mapping[str, Any]
 ) -> Strategy:
-    """What the arguments of `minimize` describe."""
+    """What the arguments of `minimize` describe; `given` are all others that `make` takes."""
     if restarts is None:
         return make(method, x0, sigma0, **given)
-    base = resolve(method, len(as_point("x0", x0)), given["max_memory"], given["popsize"])
+    base = resolve(method, len(as_point("x0", x0)), given.get("max_memory"), given.get("popsize"))
     if base.inner:
         raise ArgumentError(f"`restarts`: method {base.name!r} restarts by itself. Give one of the two.")
     if isinstance(restarts, Scheme):

@@ -29,7 +29,7 @@ STRATEGIES = [
     pytest.param(_maker("lm-cma", n=70, mirrored=False, memory=3), id="lm-cma-single"),
     pytest.param(_maker("lm-cma-es", n=40), id="lm-cma-es"),
     pytest.param(_maker("lm-cma-es", n=40, mirrored=True, noise="rademacher", popsize=7), id="lm-cma-es-mirrored"),
-    pytest.param(_maker("lm-ma", n=40), id="lm-ma"),
+    pytest.param(_maker("lm-ma", n=64), id="lm-ma"),
     pytest.param(_maker("lm-ma", n=65, memory=3, popsize=9), id="lm-ma-short"),
     pytest.param(_maker("rm-es", n=40), id="rm-es"),
     pytest.param(_maker("rm-es", n=65, memory=4, popsize=9), id="rm-es-four"),

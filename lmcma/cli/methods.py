@@ -12,7 +12,7 @@ def methods() -> None:
     from lmcma.registry import methods as table_of_methods
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("method", style="bold", max_width=11)
+    table.add_column("method", style="bold", max_width=14)
     for title in ("when", "settings", "cost"):
         table.add_column(title, overflow="fold")
     for method in table_of_methods().rows():

@@ -45,11 +45,25 @@ def minimize(
     bounds: Annotated[
         str | None, typer.Option(help="Bounds of all variables, LOW,HIGH; or a text file, two columns, a row each.")
     ] = None,
+    stds: Annotated[
+        str | None,
+        typer.Option(help="Scales of the variables: numbers, or a file, as for --x0. sigma0 is in their units."),
+    ] = None,
     method: Annotated[str, typer.Option(help="A name from `lmcma methods`.")] = "auto",
+    restarts: Annotated[
+        str | None,
+        typer.Option(help="Run the method again and again: independent, ipop, bipop, nipop or nbipop. Set a limit."),
+    ] = None,
+    x0_box: Annotated[
+        str | None, typer.Option(help="Where restarts begin, LOW,HIGH; or a text file, two columns, a row a variable.")
+    ] = None,
     popsize: Annotated[int | None, typer.Option(help="Offspring per iteration; 4 + floor(3 ln n) by default.")] = None,
     maxfev: Annotated[int | None, typer.Option(help="Stop after so many evaluations.")] = None,
     ftarget: Annotated[float | None, typer.Option(help="Stop at the first value that is not above this one.")] = None,
     max_time: Annotated[float | None, typer.Option(help="Start no iteration after so many seconds.")] = None,
+    on_error: Annotated[
+        str, typer.Option(help="Where the function fails: worst, the point ranks last; or raise, the run ends.")
+    ] = "worst",
     workers: Annotated[int, typer.Option(help="Processes that evaluate at the same time; -1: one a processor.")] = 1,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same run; a fresh one by default.")] = None,
     option: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="An option of the method.")] = None,
@@ -77,25 +91,31 @@ def minimize(
 
     from lmcma import driver
     from lmcma.evaluate import evaluator
+    from lmcma.optimize import strategy_of
     from lmcma.record import Checkpoint, History
-    from lmcma.registry import make, resolve
+    from lmcma.registry import resolve
 
     if max_time is not None and not max_time > 0:
         raise ArgumentError(f"`--max-time` must be a number of seconds > 0; got {max_time:g}.")
     seed = secrets.randbits(32) if seed is None else seed
-    box = None if bounds is None else parse_bounds(bounds)
-    given = {"popsize": popsize, "maxfev": maxfev, "ftarget": ftarget, "bounds": box}
+    given = {
+        "popsize": popsize,
+        "maxfev": maxfev,
+        "ftarget": ftarget,
+        "bounds": None if bounds is None else parse_box("--bounds", bounds),
+        "stds": None if stds is None else parse_numbers("--stds", stds),
+        "x0_box": None if x0_box is None else parse_box("--x0-box", x0_box).T,  # .T: a row low, a row high
+    }
     options: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     for key, value in parse_pairs("--option", option or []).items():
         if key in options or key in ("rng", "stop"):
-            raise ArgumentError(
-                f"`--option {key}=...` repeats what --{'seed' if key == 'rng' else key} says. Give it once."
-            )
+            flag = "seed" if key == "rng" else key.replace("_", "-")
+            raise ArgumentError(f"`--option {key}=...` repeats what --{flag} says. Give it once.")
         options[key] = value
     rules = parse_stop(stop or [])
-    build = functools.partial(make, method, start, sigma0, stop=rules, rng=seed, **options)
+    build = functools.partial(strategy_of, method, start, sigma0, restarts, {"stop": rules, "rng": seed, **options})
     history = History()
-    evaluate = evaluator(fun, workers=workers)
+    evaluate = evaluator(fun, on_error, workers=workers)
     keeper: Checkpoint | None = None
     if checkpoint is None:
         if resume:
@@ -105,7 +125,8 @@ def minimize(
         name = resolve(method, len(start), options.get("max_memory"), options.get("popsize")).name
         limits = {key: options.pop(key, None) for key in ("ftarget", "maxfev", "maxiter")}
         options.pop("max_memory", None)
-        arguments = {"function": function, "method": name, "x0": start, "sigma0": sigma0, "stop": rules, **options}
+        own = {"function": function, "method": name, "x0": start, "sigma0": sigma0, "restarts": restarts, "stop": rules}
+        arguments = {**own, **options}
         first = _Seed(seed)
         keeper = Checkpoint(checkpoint, arguments, {"evaluator": evaluate, "history": history, "seed": first})
         strategy = keeper.begin(build, limits, resume=resume)
@@ -200,23 +221,27 @@ def parse_x0(text: str, dim: int | None = None) -> FloatArray:
 
     if dim is not None and dim < 1:
         raise ArgumentError(f"`--dim` must be >= 1; got {dim}.")
-    entries = text.replace(",", " ").split()
-    try:
-        x0 = np.array([float(entry) for entry in entries])
-        if not entries:
-            raise ValueError
-    except ValueError:
-        if not Path(text).is_file():
-            bad = next((entry for entry in entries if not _is_number(entry)), text)
-            raise ArgumentError(
-                f"`--x0` must be numbers such as 0,0,0, or a file; {bad!r} is not a number and {text!r} no file."
-            ) from None
-        x0 = _read_x0(Path(text))
+    x0 = parse_numbers("--x0", text)
     if dim is not None and len(x0) == 1:
         return np.full(dim, x0[0])
     if dim is not None and len(x0) != dim:
         raise ArgumentError(f"`--x0` has {len(x0)} numbers and `--dim` is {dim}. Leave --dim out, or give one number.")
     return x0
+
+
+def parse_numbers(flag: str, text: str) -> FloatArray:
+    """Numbers, one a variable, from the command line or the file that is named there."""
+    import numpy as np
+
+    entries = text.replace(",", " ").split()
+    if entries and all(map(_is_number, entries)):
+        return np.array([float(entry) for entry in entries])
+    if not Path(text).is_file():
+        bad = next((entry for entry in entries if not _is_number(entry)), text)
+        raise ArgumentError(
+            f"`{flag}` must be numbers such as 0,0,0, or a file; {bad!r} is not a number and {text!r} no file."
+        )
+    return _read_numbers(flag, Path(text))
 
 
 def _is_number(text: str) -> bool:
@@ -227,7 +252,7 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _read_x0(path: Path) -> FloatArray:
+def _read_numbers(flag: str, path: Path) -> FloatArray:
     import numpy as np
 
     try:
@@ -238,20 +263,21 @@ def _read_x0(path: Path) -> FloatArray:
             values = content["x"] if isinstance(content, dict) else content
         else:
             values = [float(entry) for entry in path.read_text(encoding="utf-8").replace(",", " ").split()]
-        x0 = np.array(values, dtype=np.float64).ravel()
-        if not len(x0):
+        numbers = np.array(values, dtype=np.float64).ravel()
+        if not len(numbers):
             raise ValueError("it is empty")
     except (KeyError, OSError, TypeError, ValueError) as error:
         raise ArgumentError(
-            f'`--x0`: {str(path)!r} must hold numbers: text, a .npy array, or a .json list or result with "x"; {error}.'
+            f'`{flag}`: {str(path)!r} must hold numbers: text, a .npy array, or a .json list or result with "x"; '
+            f"{error}."
         ) from None
-    return x0
+    return numbers
 
 
-def parse_bounds(text: str) -> FloatArray:
-    """The bounds that ``--bounds`` means: low and high for all variables, or a row (low, high) for each.
+def parse_box(flag: str, text: str) -> FloatArray:
+    """What ``--bounds`` and ``--x0-box`` mean: low and high for all variables, or a row (low, high) for each.
 
-    >>> parse_bounds("0, inf")
+    >>> parse_box("--bounds", "0, inf")
     array([ 0., inf])
     """
     import numpy as np
@@ -266,7 +292,7 @@ def parse_bounds(text: str) -> FloatArray:
             raise ValueError(f"it has the shape {rows.shape}")
     except (OSError, ValueError) as error:
         raise ArgumentError(
-            f"`--bounds` must be two numbers such as 0,1, or a file with two a row; got {text!r}: {error}."
+            f"`{flag}` must be two numbers such as 0,1, or a file with two a row; got {text!r}: {error}."
         ) from None
     return rows
 

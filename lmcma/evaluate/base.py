@@ -110,16 +110,21 @@ class Evaluator(ABC):
         """Take over what `state_dict` gave."""
         self._calls, self.nfail = int(state["calls"]), int(state["nfail"])
 
-    def _settle(self, x: FloatArray, outcome: Outcome) -> FloatArray:
-        """The values of a batch, once the rule for failures is applied."""
+    def _settle(self, x: FloatArray | Mapping[int, FloatArray], outcome: Outcome) -> FloatArray:
+        """The values of a batch, once the rule for failures is applied.
+
+        Of the points `x`, by row, one that failed is looked at: the first, or the first whose failure is fatal.
+        """
         values, failures = outcome
         failed = sum(failure.rows for failure in failures.values())
-        if failed == len(x) and not self._worked:  # nothing has worked since this session began
+        if failed == len(values) and not self._worked:  # nothing has worked since this session began
             self._raise(x[min(failures)], min(failures), failures[min(failures)])
         self._worked = True
         for row in sorted(failures):
-            self._failed(x[row], row, failures[row])
-        self._calls += len(x)
+            if self._fatal(row):
+                self._raise(x[row], row, failures[row])
+            self._forgive(failures[row])
+        self._calls += len(values)
         return values
 
     def _fatal(self, row: int) -> bool:
@@ -137,10 +142,8 @@ class Evaluator(ABC):
             x.copy(),
         ) from failure.error
 
-    def _failed(self, x: FloatArray, row: int, failure: Failure) -> None:
-        """Count a failure, or raise it."""
-        if self._fatal(row):
-            self._raise(x, row, failure)
+    def _forgive(self, failure: Failure) -> None:
+        """Note a failure that ends nothing."""
         if self.nfail == 0:
             _log.warning("objective failed, counted as NaN (said once; `nfail` counts): %s", failure.text)
         self.nfail += failure.rows

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from lmcma.evaluate.base import Evaluator, Failure, as_float, at_once
@@ -21,19 +23,26 @@ class Serial(Evaluator):
 
     def __call__(self, x: FloatArray) -> FloatArray:
         """Values of the rows of `x`, (k,)."""
-        f = np.empty(len(x))
+        return self.one_by_one(x, len(x))
+
+    def one_by_one(self, points: Iterable[FloatArray], k: int) -> FloatArray:
+        """Values of a batch of k points, (k,), each evaluated before the next one is taken."""
+        f = np.empty(k)
         failures: dict[int, Failure] = {}
+        failed: dict[int, FloatArray] = {}  # the first of them
         fun = self.fun
-        for row in range(len(x)):
+        for row, x in enumerate(points):
             try:
-                value = fun(x[row])
+                value = fun(x)
                 f[row] = value if type(value) is float else as_float(value)
             except Exception as error:
                 failures[row] = Failure(error)
                 f[row] = np.nan
+                if not failed:
+                    failed[row] = x.copy()
                 if self._fatal(row):  # no need to go on
                     break
-        return self._settle(x, (f, failures))
+        return self._settle(failed, (f, failures))
 
 
 class Vectorized(Evaluator):

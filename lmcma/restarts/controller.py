@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self, cast
 
 import numpy as np
@@ -206,21 +206,22 @@ class Restarts:
 
     def ask(self, out: FloatArray | None = None) -> FloatArray:
         """Points of the current run, or the final mean of the one that ended; see `Strategy.ask`."""
-        if self._phase == _OVER:
-            raise ProtocolError(f"`ask` has nothing to offer any more: {self.stop()}. End when `stop()` is not None.")
-        if self._phase == _BETWEEN:
-            self._nfev, self._nit = self.nfev, self.nit
-            self._nfail += self._inner.result().nfail
-            waiting = self._inner.waiting
-            self._inner = self._make()
-            self._inner.inject(waiting)
-            self._phase = _RUN
+        self._go_on()
         if self._phase == _RUN:
             return self._inner.ask(out)
         x = np.empty((1, self.dim)) if out is None else as_out(out, 1, self.dim)
         x[0] = self._inner.result().mean
         self._mean_asked = True
         return x
+
+    def ask_blocks(self, rows: int = 8) -> Iterator[tuple[IntArray, FloatArray]]:
+        """The points of `ask` not told yet, some rows at a time, with their ids; see `LMCMA.ask_blocks`."""
+        rows = as_count("rows", rows, 1)
+        self._go_on()
+        if self._phase == _RUN:
+            yield from self._inner.ask_blocks(rows)
+        else:
+            yield np.arange(1), self.ask()
 
     def tell(self, x: ArrayLike | None, f: ArrayLike, *, ids: Sequence[int] | ArrayLike | None = None) -> None:
         """Values of points of the current run, or of its final mean; see `Strategy.tell`."""
@@ -299,6 +300,18 @@ class Restarts:
 
     # ---------------------------------------------------------------- runs
 
+    def _go_on(self) -> None:
+        """Begin the next run where there is none."""
+        if self._phase == _OVER:
+            raise ProtocolError(f"`ask` has nothing to offer any more: {self.stop()}. End when `stop()` is not None.")
+        if self._phase == _BETWEEN:
+            self._nfev, self._nit = self.nfev, self.nit
+            self._nfail += self._inner.result().nfail
+            waiting = self._inner.waiting
+            self._inner = self._make()
+            self._inner.inject(waiting)
+            self._phase = _RUN
+
     def _make(self) -> Strategy:
         """The strategy of the planned run."""
         k, plan = self._tally.runs, self._plan
@@ -336,7 +349,7 @@ class Restarts:
             warnings.warn(
                 "all restarts begin at `x0`: without `x0_box` there is no other place to begin. Give a box.",
                 RestartWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         return self.x0
 

@@ -382,11 +382,11 @@ class PopulationStrategy(ABC):
         asked = self._asked or self.popsize
         if not self._asked:
             self._begin(asked)
-            self._probe = self._probe[:0]
+            self._probe = np.empty((0, 0))
             self._prepare_rows()
         x = np.empty((min(rows, asked), self._n))
-        batch = self._batch
-        for first in range(0, asked, rows):
+        batch, last = self._batch, self.missing[-1]
+        for first in range(0, last + 1, rows):
             if self._batch != batch or not self._asked:
                 raise ProtocolError("`ask_blocks` goes through one batch, which was told completely meanwhile.")
             ids = np.arange(first, min(first + rows, asked))

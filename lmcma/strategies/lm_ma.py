@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import warnings
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
@@ -18,6 +19,7 @@ from numpy.typing import ArrayLike
 
 from lmcma import random
 from lmcma.arguments import as_count
+from lmcma.errors import PopulationWarning
 from lmcma.kernels import lm_ma as kernels
 from lmcma.kernels import stopping
 from lmcma.kernels.blas_threads import OneBlasThread
@@ -78,8 +80,8 @@ class LMMAES(PopulationStrategy):
     """LM-MA-ES, the limited-memory matrix adaptation evolution strategy.
 
     Learns m = 4 + floor(3 ln n) direction vectors with as many horizons, the first of n/popsize iterations, each
-    further one four times as long. For n of some dozens or more; where n < 2 popsize take `MAES`. Large populations,
-    popsize > n/4, make it unstable.
+    further one four times as long. For n of 64 or more: popsize > n/4 makes it unstable, and is warned of; take `MAES`
+    there, or a smaller popsize.
 
     Parameters
     ----------
@@ -109,6 +111,11 @@ class LMMAES(PopulationStrategy):
         An argument cannot be used.
     MemoryLimitError
         m + popsize vectors, for n <= 10000 another popsize, and about ten more do not fit.
+
+    Warns
+    -----
+    PopulationWarning
+        popsize > n/4, the default for n < 64 included.
 
     Examples
     --------
@@ -176,6 +183,12 @@ class LMMAES(PopulationStrategy):
         self._blas = OneBlasThread()
         self.threads = as_count("threads", threads, 1)
         self._chunks = Chunks(n, self.threads)
+        if popsize > n / 4:
+            warnings.warn(  # the same text for all population sizes: a chain of restarts says it once
+                f"lm-ma is unstable for popsize > n/4, which is {n / 4:g} here; use method 'ma' or a smaller popsize.",
+                PopulationWarning,
+                stacklevel=2,
+            )
 
     @classmethod
     def memory_parts(cls, n: int, popsize: int, stored: int | None = None) -> dict[str, float]:
@@ -343,14 +356,16 @@ class LMMAES(PopulationStrategy):
 
     @classmethod
     def _blank(cls, state: State) -> Self:
-        return cls(
-            state["x0"],
-            state["sigma0"],
-            memory=state["memory"],
-            threads=state["threads"],
-            stop=StopRules(**state["rules"]),
-            **cls._limits_of(state),
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PopulationWarning)  # said when the run began
+            return cls(
+                state["x0"],
+                state["sigma0"],
+                memory=state["memory"],
+                threads=state["threads"],
+                stop=StopRules(**state["rules"]),
+                **cls._limits_of(state),
+            )
 
     def _set_state(self, state: State) -> None:
         self._mean[:], self._p_sigma[:] = state["mean"], state["p_sigma"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol, Self, runtime_checkable
 
 from numpy.typing import ArrayLike
@@ -56,6 +56,9 @@ class Strategy(Protocol):
 
     def ask(self, out: FloatArray | None = None) -> FloatArray:
         """Points to evaluate, one a row; the same ones until they are told."""
+
+    def ask_blocks(self, rows: int = 8) -> Iterator[tuple[IntArray, FloatArray]]:
+        """The points of `ask` not told yet, some rows at a time, each block in place of the last, with their ids."""
 
     def tell(self, x: ArrayLike | None, f: ArrayLike, *, ids: Sequence[int] | ArrayLike | None = None) -> None:
         """Values of points asked before (all or some of them, any order), or of the caller's own."""

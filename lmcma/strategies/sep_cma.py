@@ -200,15 +200,21 @@ class SepCMAES(PopulationStrategy):
     # ---------------------------------------------------------------- one iteration
 
     def _write(self, out: FloatArray) -> None:
-        normals.fill(self._key, self._batch * self._z.size, self._z.reshape(-1))
+        self._prepare_rows()
         self._write_again(out)
+
+    def _prepare_rows(self) -> None:
+        normals.fill(self._key, self._batch * self._z.size, self._z.reshape(-1))
 
     def _write_again(self, out: FloatArray) -> None:
         kernels.sample(self._scalars, self._vectors, self._z, out)
 
+    def _write_rows(self, first: int, out: FloatArray) -> None:
+        kernels.sample(self._scalars, self._vectors, self._z[first : first + len(out)], out)
+
     def _row(self, row: int) -> FloatArray:
         x = np.empty((1, self._n))
-        kernels.sample(self._scalars, self._vectors, self._z[row : row + 1], x)
+        self._write_rows(row, x)
         return x[0]
 
     def _update(

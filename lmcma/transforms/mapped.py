@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self, cast
 
 import numpy as np
@@ -59,7 +59,7 @@ class Mapped:
         self.coordinates = coordinates
         self.x0 = coordinates.to_user(inner.result().x.copy()) if x0 is None else as_point("x0", x0)
         self._own_best: FloatArray | None = self.x0.copy()  # the best, where it is not a row as asked
-        self._probe = np.empty((0, 0))  # what `ask` returned, to notice edited rows
+        self._probe = np.empty((0, 0))  # of the batch that is out, to notice edited rows; empty until it is needed
 
     # ---------------------------------------------------------------- what is the same in both spaces
 
@@ -138,6 +138,13 @@ class Mapped:
         self._probe = probed(x, probe_stride(self.dim), self._probe)
         return x
 
+    def ask_blocks(self, rows: int = 8) -> Iterator[tuple[IntArray, FloatArray]]:
+        """The points of `ask` not told yet, some rows at a time, with their ids; see `LMCMA.ask_blocks`."""
+        if not len(self.missing):  # a new batch begins
+            self._probe = np.empty((0, 0))
+        for ids, x in self.inner.ask_blocks(rows):
+            yield ids, self.coordinates.to_user(x)
+
     def tell(self, x: ArrayLike | None, f: ArrayLike, *, ids: Sequence[int] | ArrayLike | None = None) -> None:
         """Values of points, in the user's space; see `Strategy.tell`.
 
@@ -170,7 +177,8 @@ class Mapped:
         near a bound the candidates spread less.
         """
         inner = self.inner.snapshot()
-        mean, stds = self.coordinates.to_user(np.array(inner["mean"])), inner["stds"] * self.coordinates.scale
+        stds = inner["stds"]  # of the first coordinates only, where there are many
+        mean, stds = self.coordinates.to_user(np.array(inner["mean"])), stds * self.coordinates.scale[: len(stds)]
         return {**inner, "mean": mean, "stds": stds}
 
     # ---------------------------------------------------------------- points of the user's own
@@ -178,7 +186,11 @@ class Mapped:
     def _in_order(self, points: FloatArray) -> FloatArray | None:
         """The first rows of the batch as the caller hands them back, for the strategy; None where they are as asked."""
         k = len(points)
-        if not len(self.missing) or k > len(self._probe):  # which the strategy refuses
+        if not len(self.missing):  # which the strategy refuses
+            return None
+        if not len(self._probe):  # the batch never was in one piece
+            self.ask()
+        if k > len(self._probe):  # which it refuses, too
             return None
         if unchanged_rows(points, self._probe, probe_stride(self.dim), np.empty(k, dtype=np.bool_)):
             return None
@@ -224,8 +236,6 @@ class Mapped:
             raise StateError(f"`state` must have the entry {e}; it is missing. The state is incomplete.") from e
         except (ValueError, TypeError) as e:
             raise StateError(f"`state` has an entry that does not fit the others: {e}") from e
-        if len(es.missing):
-            es.ask()
         return es
 
 

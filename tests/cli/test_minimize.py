@@ -185,6 +185,50 @@ def test_bounds(lmcma_in, folder, bounds, x0, best):
     np.testing.assert_allclose(json.loads((folder / "result.json").read_text())["x"], best, atol=1e-8)
 
 
+def test_scales_and_restarts(lmcma_in, folder):
+    import lmcma
+
+    def cost(x):
+        return float(np.sum((np.arange(2) + 1) * x**2))
+
+    (folder / "scales.txt").write_text("1\n2\n")
+    (folder / "box.txt").write_text("-1 1\n-2 3\n")
+    for stds, box in (("1,2", "-2,2"), ("scales.txt", "box.txt")):
+        arguments = ("--stds", stds, "--restarts", "bipop", f"--x0-box={box}", "--method", "cma", "--maxfev", "3000")
+        code, out, err = minimize(lmcma_in, "--x0", "1,2", *arguments, "--output", "result.json")
+        assert (code, err) == (0, "")
+        assert "bipop-cma, n = 2" in out
+        found = json.loads((folder / "result.json").read_text())
+        x0_box = (-2, 2) if box == "-2,2" else ([-1, -2], [1, 3])
+        given = {"stds": [1, 2], "restarts": "bipop", "x0_box": x0_box, "maxfev": 3000}
+        res = lmcma.minimize(cost, [1, 2], 0.5, method="cma", rng=1, **given)
+        assert len(res.runs) > 1
+        assert (found["fun"], found["x"]) == (res.fun, res.x.tolist())
+
+
+def test_restarts_are_resumed(lmcma_in, folder):
+    def run(maxfev, *arguments):
+        fixed = ("--x0", "1,2", "--restarts", "ipop", "--x0-box=-2,2", "--stds", "1,2", "--output", "result.json")
+        code, _, err = minimize(lmcma_in, *fixed, "--maxfev", maxfev, *arguments)
+        assert (code, err) == (0, "")
+        return {**json.loads((folder / "result.json").read_text()), "seconds": 0}
+
+    run("300", "--checkpoint", "run.npz")
+    assert run("2000", "--checkpoint", "run.npz", "--resume") == run("2000")
+    code, _, err = minimize(lmcma_in, "--x0", "1,2", "--stds", "1,2", "--checkpoint", "run.npz", "--resume")
+    assert (code, "must be that of the run in 'run.npz'" in err) == (2, True)
+
+
+def test_on_error(lmcma_in, folder):
+    (folder / "problem.py").write_text(
+        "calls = 0\ndef cost(x):\n    global calls\n    calls += 1\n    return 1 / (calls - 9)\n"
+    )
+    assert minimize(lmcma_in, "--x0", "1,2", "--maxfev", "20")[0] == 0
+    code, _, err = minimize(lmcma_in, "--x0", "1,2", "--maxfev", "20", "--on-error", "raise")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "it failed at evaluation 9" in err
+
+
 def test_attributes_are_followed(lmcma_in):
     code, _, err = lmcma_in("minimize", "problem:model.loss", "--x0", "1,2", "--sigma0", "1", "--maxfev", "9")
     assert (code, err) == (0, "")
@@ -225,6 +269,15 @@ def test_attributes_are_followed(lmcma_in):
         ),
         (["problem:cost", "--x0", "1", "--bounds", "2,3"], "x0.0. = 1.0 is below low.0. = 2"),
         (["problem:cost", "--x0", "1", "--bounds", "0,3", "--option", "bounds=1"], "repeats what --bounds says"),
+        (["problem:cost", "--x0", "1", "--stds", "1,2"], r"`stds` must have shape \(1,\)"),
+        (["problem:cost", "--x0", "1", "--stds", "1,a"], "`--stds` must be numbers .* 'a' is not a number"),
+        (["problem:cost", "--x0", "1", "--stds", "1", "--option", "stds=1"], "repeats what --stds says"),
+        (["problem:cost", "--x0", "1", "--restarts", "bpop"], "no scheme 'bpop'; did you mean 'bipop'"),
+        (["problem:cost", "--x0", "1", "--restarts", "ipop", "--method", "ipop-cma"], "'ipop-cma' restarts by itself"),
+        (["problem:cost", "--x0", "1", "--x0-box", "1"], "`--x0-box` must be two numbers such as 0,1, or a file"),
+        (["problem:cost", "--x0", "1", "--x0-box", "0,1"], "has no option 'x0_box'"),
+        (["problem:cost", "--x0", "1", "--x0-box", "0,1", "--option", "x0-box=1"], "repeats what --x0-box says"),
+        (["problem:cost", "--x0", "1", "--on-error", "stop"], "`on_error` must be 'worst' or 'raise'"),
         (["problem:cost", "--x0", "1", "--max-time", "0"], "`--max-time` must be"),
         (["problem:cost", "--x0", "1", "--seed", "-1"], "`rng` must be"),
         (

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
 import lmcma
+from lmcma.errors import PopulationWarning
 from lmcma.kernels import lm_ma as kernels
 from lmcma.kernels.low_rank import emit, project
 from lmcma.kernels.noise import NO_SIGNS, block
@@ -49,6 +52,7 @@ def test_steps_as_the_recursion(n, m, k):
         np.testing.assert_allclose(row, want, rtol=1e-12, atol=1e-12 * abs(want).max())
 
 
+@pytest.mark.filterwarnings("ignore::lmcma.errors.PopulationWarning")
 @pytest.mark.parametrize(("n", "options"), [(12, {}), (40, {}), (40, {"memory": 4, "popsize": 9}), (2500, {})])
 def test_generations_as_the_paper(n, options):
     es = lmcma.LMMAES(np.linspace(-1, 2, n), 1.0, rng=3, stop="none", **options)
@@ -66,6 +70,7 @@ def test_generations_as_the_paper(n, options):
     assert es.sigma == pytest.approx(other.sigma, rel=1e-8)
 
 
+@pytest.mark.filterwarnings("ignore::lmcma.errors.PopulationWarning")
 def test_scalar_products_do_not_drift():
     es = lmcma.LMMAES(np.ones(30), 1.0, rng=1, stop="none")
     for _ in range(999):
@@ -78,6 +83,7 @@ def test_scalar_products_do_not_drift():
     np.testing.assert_allclose(es._G, es._M @ es._M.T, rtol=1e-13, atol=1e-14 * abs(G).max())
 
 
+@pytest.mark.filterwarnings("ignore::lmcma.errors.PopulationWarning")
 def test_spread_of_the_snapshot():
     es = lmcma.LMMAES(np.ones(20), 1.0, rng=1, stop="none")
     for _ in range(200):
@@ -90,6 +96,7 @@ def test_spread_of_the_snapshot():
     assert shot["axis_ratio"] == pytest.approx(np.linalg.cond(A), rel=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore::lmcma.errors.PopulationWarning")
 def test_inverse():
     es = lmcma.LMMAES(np.ones(20), 1.0, rng=2, stop="none")
     for _ in range(30):
@@ -110,3 +117,28 @@ def test_constants():
     np.testing.assert_allclose(p.c_c[:3] * 512 / 22, [1, 1 / 4, 1 / 16])
     assert parameters(10, 10).c_sigma == 1  # rates never exceed 1
     assert parameters(1, 4).c_d.max() == 0.5
+
+
+@pytest.mark.parametrize(("n", "options"), [(63, {}), (100, {"popsize": 26}), (1, {})])
+def test_a_population_too_large_is_warned_of(n, options):
+    with pytest.warns(PopulationWarning, match=f"popsize > n/4, which is {n / 4:g} here; use method 'ma'") as caught:
+        es = lmcma.LMMAES(np.ones(n), 1.0, **options)
+    assert [w.filename for w in caught] == [__file__]
+    lmcma.from_state(es.state_dict())  # not again
+
+
+def test_populations_that_are_not_too_large_are_not_warned_of():
+    lmcma.LMMAES(np.ones(64), 1.0)  # warnings are errors here
+    lmcma.LMMAES(np.ones(100), 1.0, popsize=25)
+    for n in (2, 40, 600):
+        lmcma.make("auto", np.ones(n), 1.0)
+
+
+def test_a_chain_of_growing_populations_warns_once():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        es = lmcma.make("ipop-lm-ma", np.ones(64), 1.0, x0_box=(-1, 1), stop={"maxiter": 2}, maxfev=1000, rng=1)
+        while not es.stop():
+            es.tell(None, ellipsoid(es.ask()))
+    assert len(es.result().runs) > 3
+    assert [w.category for w in caught] == [PopulationWarning]

@@ -52,7 +52,7 @@ def two_iterations(method, x0, **options):
 
 def peak(method, n, options):
     """The strategy and the most bytes that NumPy held at a time; what kernels allocate is tiles, and not seen."""
-    two_iterations(method, np.ones(20), **options)  # compiles
+    two_iterations(method, np.ones(200), **options)  # compiles
     x0 = np.ones(n)
     gc.collect()
     tracemalloc.start()

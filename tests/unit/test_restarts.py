@@ -337,5 +337,5 @@ def test_independent_runs_are_all_alike():
 
 def test_restarts_of_large_scale_methods_have_no_limit_of_iterations():
     assert lmcma.make("independent-lm-cma", [1.0] * 5, 1.0).rules.maxiter is None
-    assert lmcma.make("ipop-lm-ma", [1.0] * 5, 1.0, stop={"tolx": 1e-9}).rules.tolx == 1e-9
+    assert lmcma.make("ipop-lm-ma", [1.0] * 64, 1.0, stop={"tolx": 1e-9}).rules.tolx == 1e-9
     assert lmcma.make("ipop-cma", [1.0] * 5, 1.0).rules.maxiter == "bbob"
