@@ -6,8 +6,8 @@ r"""Internal cost of the large-scale methods: microseconds of ask + tell per can
 Default population sizes, one thread, one process, all in turn; medians over the repetitions. Values are random, so that
 nothing converges. All stored paths are there, at the ages they have in the middle of a run: the ages that the methods'
 own rule leads to, since they decide how much has to be recomputed with a new path. A block lasts for whole periods of
-insertions. With pypop7 installed (its dependencies are not needed), its LMCMA, LMCMAES, LMMAES and SEPCMAES run the same
-way; its LMCMAES has mirrored pairs, as `lm-cma-es` has by option.
+insertions. With pypop7 installed (its dependencies are not needed), its LMCMA, LMCMAES, LMMAES and SEPCMAES run the
+same way; its LMCMAES has mirrored pairs, as `lm-cma-es` has by option.
 
 The floors, timed in the same turns: a copy of n doubles, n normal numbers by NumPy, n random signs expanded to doubles.
 """

@@ -8,8 +8,10 @@ N. Hansen. Injecting external solutions into CMA-ES. arXiv:1110.4181, 2011.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lmcma.typing import BoolArray, FloatArray
 
@@ -40,7 +42,7 @@ def clipping(z: FloatArray) -> FloatArray:
 
 
 def admit(
-    f: FloatArray, own: BoolArray, foreign_f: FloatArray, *rows: tuple[FloatArray, FloatArray]
+    f: FloatArray, own: BoolArray, foreign_f: FloatArray, *rows: tuple[NDArray[Any], NDArray[Any]]
 ) -> tuple[FloatArray, BoolArray]:
     """Put foreign rows into a population: in place of the rows that are not `own`, further ones in place of the worst.
 
@@ -50,7 +52,7 @@ def admit(
         Values of the population, and which rows are as asked.
     foreign_f : (k,) array
         Values of the foreign rows: those that replace rows of the population first, in order of row.
-    *rows : ((popsize, n) array, (k, n) array)
+    *rows : ((popsize, ...) array, (k, ...) array)
         What the population consists of, overwritten, and the same of the foreign rows.
 
     Returns
