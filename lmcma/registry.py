@@ -109,7 +109,7 @@ _METHODS = (
         "Ros, Hansen, A Simple Modification in CMA-ES Achieving Linear Time and Space Complexity, PPSN 2008; "
         "negative weights: Hansen, arXiv:1604.00772, 2023",
         "active weights; tutorial constants, rates times (n + 2)/3; stop profile bbob without maxiter; no final mean",
-        "time O(n) per candidate, memory of one population, O(n log n)",
+        "time O(n) per candidate, memory of one or two populations, O(n log n)",
     ),
     Method(
         "ma",

@@ -10,6 +10,7 @@ import pytest
 
 import lmcma
 from lmcma.errors import MemoryLimitError
+from lmcma.kernels import noise
 from lmcma.strategies.base import default_popsize
 
 LARGE, MODERATE = 200_000, 1500
@@ -82,6 +83,19 @@ def test_limit_is_compared_with_the_sum_of_the_parts(method, n, options):
         assert kind.fits(n, 1.001 * need)
         assert not kind.fits(n, 0.999 * need)
     assert kind.memory(n, popsize) == pytest.approx(sum(kind.memory_parts(n, popsize).values()))
+
+
+@pytest.mark.parametrize("method", ["sep-cma", "lm-ma"])
+def test_normal_numbers_are_kept_only_while_they_fit(method, monkeypatch):
+    kind = lmcma.methods()[method].load()
+    numbers = "normal numbers of the population"
+    assert kind.memory_parts(10**6, 45)[numbers] == 8 * 45 * 10**6
+    assert kind.memory_parts(10**7, 52)[numbers] == 0
+    monkeypatch.setattr(noise, "_KEPT", 10**6)
+    es, measured = peak(method, LARGE, {})
+    parts = es.memory_parts(LARGE, es.popsize)
+    assert parts[numbers] == 0
+    assert 0.9 * measured <= sum(parts.values()) <= 1.35 * measured
 
 
 @pytest.mark.parametrize("method", ["lm-cma", "lm-cma-es", "lm-ma", "rm-es"])

@@ -22,14 +22,16 @@ STORED = [(method, {}) for method in METHODS] + [(method, {"storage": "float64"}
 
 
 def advanced(method, threads, iterations=13, **options):
-    es = lmcma.make(method, np.ones(N), 1.0, rng=1, popsize=6, memory=4, threads=threads, stop="none", **options)
+    if method != "sep-cma":
+        options["memory"] = 4
+    es = lmcma.make(method, np.ones(N), 1.0, rng=1, popsize=6, threads=threads, stop="none", **options)
     for _ in range(iterations):
         x = es.ask()
         es.tell(x, (x[:, ::1000] ** 2).sum(axis=1))
     return es
 
 
-@pytest.mark.parametrize(("method", "options"), STORED)
+@pytest.mark.parametrize(("method", "options"), [*STORED, ("sep-cma", {})])
 def test_the_run_does_not_depend_on_threads(method, options):
     one, two = advanced(method, 1, **options), advanced(method, 2, **options)
     one.threads = two.threads
@@ -84,5 +86,6 @@ def test_a_copy_has_threads_of_its_own():
 def test_number_of_threads():
     with pytest.raises(ArgumentError, match="`threads` must be >= 1"):
         lmcma.LMMAES(np.ones(5), 1.0, threads=0)
-    es = lmcma.LMCMAES(np.ones(5), 1.0, threads=3)
-    assert lmcma.from_state(es.state_dict()).threads == 3
+    for method in (*METHODS, "sep-cma"):
+        es = lmcma.make(method, np.ones(5), 1.0, threads=3)
+        assert lmcma.from_state(es.state_dict()).threads == 3
