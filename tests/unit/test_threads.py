@@ -87,5 +87,5 @@ def test_number_of_threads():
     with pytest.raises(ArgumentError, match="`threads` must be >= 1"):
         lmcma.LMMAES(np.ones(5), 1.0, threads=0)
     for method in (*METHODS, "sep-cma"):
-        es = lmcma.make(method, np.ones(5), 1.0, threads=3)
+        es = lmcma.make(method, np.ones(200), 1.0, threads=3)
         assert lmcma.from_state(es.state_dict()).threads == 3
