@@ -30,6 +30,7 @@ _LAZY = {
     "StopReason": "lmcma.termination",
     "StopRules": "lmcma.termination",
     "Strategy": "lmcma.strategies.protocol",
+    "VkDCMA": "lmcma.strategies.vkd_cma",
     "from_state": "lmcma.registry",
     "load": "lmcma.record.checkpoint",
     "make": "lmcma.registry",
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from lmcma.strategies.protocol import Strategy
     from lmcma.strategies.self_cma import SelfCMAES
     from lmcma.strategies.sep_cma import SepCMAES
+    from lmcma.strategies.vkd_cma import VkDCMA
     from lmcma.termination import Stop, StopReason, StopRules
 
 __all__ = [
@@ -73,6 +75,7 @@ __all__ = [
     "StopReason",
     "StopRules",
     "Strategy",
+    "VkDCMA",
     "errors",
     "from_state",
     "load",
