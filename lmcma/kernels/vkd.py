@@ -109,17 +109,20 @@ def gather(
     mean: FloatArray,
     p_c: FloatArray,
     delta: FloatArray,
+    U: FloatArray,
     begin: int,
     end: int,
 ) -> tuple[FloatArray, float]:
     """Move the mean and the path in columns `begin` to `end`; the share of these in U U^T, U = diag(roots) W.
 
-    shares : (r,), of the rows of the stack in the step of the mean, delta = D (shares . W); roots : (r,).
+    shares : (r,), of the rows of the stack in the step of the mean, delta = D (shares . W); roots : (r,);
+    U : (r, n), gets the stack in place of its products, or (0, n).
     The number returned bounds the means there, NaN where one is not finite.
     """
     D, k = stack[5], stack[3].shape[0]
     n, r = len(D), len(roots)
-    tile, G = np.empty((r, min(n, _TILE))), np.zeros((r, r))
+    whole = len(U) > 0
+    tile, G = np.empty((r, min(n, _TILE))), np.zeros((0, 0) if whole else (r, r))
     scalars, ints = np.empty(2), np.empty(8, dtype=np.int32)
     reach, total = 0.0, 0.0
     for start in range(begin, end, _TILE):
@@ -142,7 +145,10 @@ def gather(
             total += y[j] * 0.0
         for i in range(r):
             W[i] *= roots[i]
-        accumulate_transposed(W, W, 1.0, G, scalars, ints)
+        if whole:
+            U[:, start:stop] = W
+        else:
+            accumulate_transposed(W, W, 1.0, G, scalars, ints)
     return G, reach + total
 
 

@@ -258,9 +258,15 @@ class VkDCMA(PopulationStrategy):
 
         Other vectors are x0, best point, mean, p_c, D, last and next step, two now and then for the rules on sizes.
         """
-        rows = max(1, default_k_max(n) if stored is None else stored)
-        parts = {"directions": 8.0 * n * rows, **shared_parts(n, popsize, 9)}
-        return {**parts, "normal numbers of the population": 8.0 * popsize * kept_columns(n, popsize)}
+        k = max(1, default_k_max(n) if stored is None else stored)
+        rows = k + popsize // 2 + 2
+        wide = popsize // 2 + 2 > n
+        return {
+            "directions": 8.0 * n * k,
+            **shared_parts(n, popsize, 9),
+            "normal numbers of the population": 8.0 * popsize * kept_columns(n, popsize),
+            "update of the directions": 8.0 * (2 * n * rows + 5 * n * n if wide else 5 * rows * rows),
+        }
 
     @property
     def mean(self) -> FloatArray:
@@ -413,20 +419,23 @@ class VkDCMA(PopulationStrategy):
         roots = np.sqrt(np.concatenate([alpha2 * S, p.c_mu * np.concatenate(weights), [p.c_1]]))
         gain = h * math.sqrt(p.c_c * (2 - p.c_c) * p.mueff)
         moved = sigma, 1 - p.c_c, gain, self._mean, self._p_c, self._delta
-        parts = self._chunks.map(lambda *columns: kernels.gather(stack, shares, roots, *moved, *columns))
+        U = np.empty((len(roots) if len(roots) - len(S) > self._n else 0, self._n))  # more rows than columns
+        parts = self._chunks.map(lambda *columns: kernels.gather(stack, shares, roots, *moved, U, *columns))
         reach = float(np.max([bound for _, bound in parts]))  # NaN if one is
-        G = np.sum([share for share, _ in parts], axis=0)
+        G = U.T @ U if len(U) else np.sum([share for share, _ in parts], axis=0)
         if math.isfinite(reach) and np.isfinite(G).all():
-            self._project(stack, roots, alpha2, G, math.log(self._sigma / sigma))
+            self._project(stack, roots, alpha2, G, U, math.log(self._sigma / sigma))
         else:
             reach = math.nan
         self._step, self._delta = self._delta, self._step
         return reach
 
-    def _project(self, stack: kernels.Stack, roots: FloatArray, alpha2: float, G: FloatArray, log_step: float) -> None:
+    def _project(
+        self, stack: kernels.Stack, roots: FloatArray, alpha2: float, G: FloatArray, U: FloatArray, log_step: float
+    ) -> None:
         """The matrix D (alpha2 I + U^T U) D in the form that it has to have, and of determinant 1; then k.
 
-        G : U U^T; log_step : by how much log sigma grew.
+        G : U U^T, or U^T U where U has rows; log_step : by how much log sigma grew.
         """
         n, k = self._n, self.k
         eigenvalues, R = np.linalg.eigh(G)
@@ -434,9 +443,9 @@ class VkDCMA(PopulationStrategy):
         spread = float(eigenvalues[k:].sum()) / (n - k)  # what is left out, over all other directions
         active = min(k, int((eigenvalues > _NEGLIGIBLE * eigenvalues[0]).sum()))
         found = eigenvalues[:active]
-        S, T = np.zeros(max(1, active)), np.zeros((max(1, active), len(G)))
+        S, T = np.zeros(max(1, active)), np.zeros((max(1, active), len(roots)))  # V = T U
         S[:active] = (found - spread) / (alpha2 + spread)
-        T[:active] = (R[:, :active] / np.sqrt(found)).T
+        T[:active] = (U @ R[:, :active] / found if len(U) else R[:, :active] / np.sqrt(found)).T
         old_S, self._S = self._S, S
         before = np.log1p(self._of_k(old_S[: self._active]))
         self._active = active

@@ -62,7 +62,7 @@ def test_a_batch_in_blocks_may_be_told_and_saved_like_any_other(make):
     assert_same_state(one, again)
 
 
-@pytest.mark.parametrize("method", ["lm-cma", "lm-cma-es", "lm-ma"])
+@pytest.mark.parametrize("method", ["lm-cma", "lm-cma-es", "lm-ma", "vkd-cma"])
 @pytest.mark.parametrize("n", [63, 64, 65, 100, 1000])
 def test_a_row_does_not_depend_on_the_others_made_with_it(method, n):
     es = lmcma.make(method, np.ones(n), 1.0, rng=1, stop="none")
@@ -90,8 +90,12 @@ def test_what_is_told_does_not_come_again():
 
 def test_memory_of_blocks():
     n = 200_000
-    for method in ("lm-cma", "lm-cma-es", "lm-ma"):
-        es = lmcma.make(method, np.zeros(n), 1.0, rng=1, memory=3)
+    for method in ("lm-cma", "lm-cma-es", "lm-ma", "vkd-cma"):
+        few = {"k_max": 1} if method == "vkd-cma" else {"memory": 3}
+        for _ in range(2):  # loads the kernels
+            es = lmcma.make(method, np.zeros(20), 1.0, rng=1, **few)
+            es.tell(None, values(es.ask()))
+        es = lmcma.make(method, np.zeros(n), 1.0, rng=1, **few)
         tracemalloc.start()
         for ids, x in es.ask_blocks(2):
             es.tell(None, (x**2).sum(axis=1), ids=ids)

@@ -17,11 +17,12 @@ from tests.reference import limited_memory_twin, lm_ma_twin
 from tests.strategies import assert_same_state
 
 N = 2 * CHUNK + 1000
-METHODS = ["lm-cma", "lm-cma-es", "lm-ma"]
+METHODS = ["lm-cma", "lm-cma-es", "lm-ma", "vkd-cma"]
 
 
 def advanced(method, threads, iterations=13, **options):
-    es = lmcma.make(method, np.ones(N), 1.0, rng=1, popsize=6, memory=4, threads=threads, stop="none", **options)
+    options |= {"k": 4} if method == "vkd-cma" else {"memory": 4}
+    es = lmcma.make(method, np.ones(N), 1.0, rng=1, popsize=6, threads=threads, stop="none", **options)
     for _ in range(iterations):
         x = es.ask()
         es.tell(x, (x[:, ::1000] ** 2).sum(axis=1))
@@ -45,6 +46,11 @@ def test_chunks_make_the_candidates_of_the_recursion(method):
         if method == "lm-ma":
             block(es._noise(), N, row, 0, z)
             step = lm_ma_twin.factor_times(z, es.directions, es.params.c_d)
+        elif method == "vkd-cma":
+            block(es._noise(), N, row, 0, z)
+            step = es.D * (z + ((np.sqrt(1 + es.S) - 1) * (es.V @ z)) @ es.V)
+            if row == 4:  # ahead on the line of the last step
+                step = np.linalg.norm(z) / es._length * es._step
         else:
             block(es._noise(), N, row // es._twins, 0, z)
             V, b, _ = limited_memory_twin.companions(es.paths, es.params.c_1)
