@@ -51,7 +51,7 @@ def rates(n: int, k: int, mueff: float) -> tuple[float, float, float]:
     Examples
     --------
     >>> [round(1 / c, 6) for c in rates(20, 0, 4.0)]
-    [24.0, 16.0, 4.898979]
+    [24.0, 7.111111, 4.898979]
     """
     size = n * (k + 1)
     c_1 = 2 / (size + n + 2 * (k + 2) + mueff)
@@ -86,7 +86,7 @@ def parameters(n: int, popsize: int, k: int = 0) -> VkDParameters:
     --------
     >>> p = parameters(20, 12, 3)
     >>> p.mu, round(p.mueff, 4), round(p.d_s, 4)
-    (6, 3.7294, 3.85)
+    (6, 3.7295, 3.85)
     """
     mu = popsize // 2
     raw = np.where(np.arange(popsize) < mu, math.log(mu + 0.5) - np.log(np.arange(1, popsize + 1)), 0.0)

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+import threadpoolctl
 
 import lmcma
 from lmcma.errors import ArgumentError, ArgumentTypeError, MemoryLimitError
@@ -53,6 +54,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("n", "k", "popsize", "iterations"), CASES)
+@threadpoolctl.threadpool_limits.wrap(1)  # on busy processors threads wait for each other
 def test_generations_as_the_papers(n, k, popsize, iterations):
     es = lmcma.VkDCMA(np.linspace(-1, 2, n), 1.0, rng=3, stop="none", k=k, popsize=popsize)
     other = twin.VkD(es.x0, 1.0, popsize, k)
