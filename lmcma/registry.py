@@ -103,6 +103,15 @@ _METHODS = (
         "time O(n) per candidate, memory of one population, O(n log n)",
     ),
     Method(
+        "vkd-cma",
+        "lmcma.strategies.vkd_cma:VkDCMA",
+        "dozens to thousands of variables, badly scaled coordinates and few important directions, which it counts",
+        "Akimoto, Hansen, Projection-Based Restricted Covariance Matrix Adaptation for High Dimension, GECCO 2016; "
+        "Online Model Selection for Restricted Covariance Matrix Adaptation, PPSN 2016",
+        "no active update; constants of 2016, c_c revised; stop profile bbob without maxiter; no final mean",
+        "time O(k n) per candidate, memory O(k n) for at most k directions, n - 1 by default up to n = 3000",
+    ),
+    Method(
         "sep-cma",
         "lmcma.strategies.sep_cma:SepCMAES",
         "separable or nearly separable functions of any size; learns a scale for every coordinate",
@@ -150,7 +159,8 @@ _SCHEMES = {
     ),
 }
 _RESTARTS = "lmcma.restarts.controller:Restarts"
-_SLOW_LEARNERS = ("lm-cma", "lm-cma-es", "lm-ma", "rm-es")  # on ill-conditioned functions they need more iterations
+# on ill-conditioned functions they need more iterations
+_SLOW_LEARNERS = ("lm-cma", "lm-cma-es", "lm-ma", "rm-es", "vkd-cma")
 
 
 def _restarted(base: Method, scheme: str) -> Method:
@@ -236,7 +246,7 @@ class MethodTable(Mapping[str, Method]):
         shown = [m for m in self.values() if m.inner == "" or m.name.endswith("-acma")]
         hows = "; ".join(f"{scheme}: {how}" for scheme, (how, _) in _SCHEMES.items())
         names = ", ".join(f"{scheme}-*" for scheme in _SCHEMES)
-        settings = "those of the method, but for stop profile bbob with its maxiter (lm-*, rm-es: without)"
+        settings = "those of the method, but for stop profile bbob with its maxiter (lm-*, rm-es, vkd-cma: without)"
         restarted = Method(
             names, "", f"any other method with restarts; {hows}", "as above", settings, "that of the method"
         )

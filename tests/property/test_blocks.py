@@ -104,7 +104,7 @@ def test_a_batch_in_blocks_may_be_told_and_saved_like_any_other(make):
 
 
 @pytest.mark.filterwarnings("ignore::lmcma.errors.PopulationWarning")
-@pytest.mark.parametrize("method", [*LIMITED, "sep-cma"])
+@pytest.mark.parametrize("method", [*LIMITED, "sep-cma", "vkd-cma"])
 @pytest.mark.parametrize("n", [63, 64, 65, 100, 1000])
 def test_a_row_does_not_depend_on_the_others_made_with_it(method, n):
     es = lmcma.make(method, np.ones(n), 1.0, rng=1, stop="none")
@@ -140,10 +140,11 @@ def peak_of_a_batch(es):
     return peak
 
 
-@pytest.mark.parametrize("method", LIMITED)
+@pytest.mark.parametrize("method", [*LIMITED, "vkd-cma"])
 def test_memory_of_blocks(method):
     n = 200_000
-    es = lmcma.make(method, np.zeros(n), 1.0, rng=1, memory=3)
+    few = {"k_max": 1} if method == "vkd-cma" else {"memory": 3}
+    es = lmcma.make(method, np.zeros(n), 1.0, rng=1, **few)
     peak_of_a_batch(es)  # compiles
     assert peak_of_a_batch(es) < 10 * 8 * n  # the batch has 40 rows
     tracemalloc.start()

@@ -27,6 +27,10 @@ CASES = [
     pytest.param("rm-es", LARGE, {}, id="rm-es"),
     pytest.param("rm-es", LARGE, {"memory": 9, "popsize": 6}, id="rm-es-more-paths"),
     pytest.param("rm-es", 9000, {}, id="rm-es-compared-wholly"),
+    pytest.param("vkd-cma", LARGE, {}, id="vkd-cma"),
+    pytest.param("vkd-cma", LARGE, {"k": 5, "popsize": 30}, id="vkd-cma-few-directions"),
+    pytest.param("vkd-cma", 9000, {"k": 10}, id="vkd-cma-compared-wholly"),
+    pytest.param("vkd-cma", 300, {"k": 15, "popsize": 1500}, id="vkd-cma-many-points"),
     pytest.param("sep-cma", LARGE, {}, id="sep-cma"),
     pytest.param("sep-cma", LARGE, {"popsize": 4}, id="sep-cma-few-points"),
     pytest.param("sep-cma", 9000, {}, id="sep-cma-compared-wholly"),
@@ -67,7 +71,7 @@ def peak(method, n, options):
 @pytest.mark.parametrize(("method", "n", "options"), CASES)
 def test_estimate_is_what_is_allocated(method, n, options):
     es, measured = peak(method, n, options)
-    parts = es.memory_parts(n, es.popsize, options.get("memory"))
+    parts = es.memory_parts(n, es.popsize, options.get("memory", options.get("k")))
     # too low lets a run die of want of memory; a little too high only asks for a larger limit
     assert 0.9 * measured <= sum(parts.values()) <= 1.35 * measured
 
@@ -76,7 +80,7 @@ def test_estimate_is_what_is_allocated(method, n, options):
 def test_limit_is_compared_with_the_sum_of_the_parts(method, n, options):
     kind = lmcma.methods()[method].load()
     popsize = options.get("popsize", kind.default_popsize(n))
-    need = sum(kind.memory_parts(n, popsize, options.get("memory")).values())
+    need = sum(kind.memory_parts(n, popsize, options.get("memory", options.get("k"))).values())
     with pytest.raises(MemoryLimitError):
         lmcma.make(method, np.ones(n), 0.5, max_memory=0.999 * need, **options)
     if not options:
