@@ -6,8 +6,8 @@ r"""Internal cost of the large-scale methods: microseconds of ask + tell per can
 Default population sizes, one thread, one process, all in turn; medians over the repetitions. Values are random, so that
 nothing converges. All stored paths are there, at the ages they have in the middle of a run: the ages that the methods'
 own rule leads to, since they decide how much has to be recomputed with a new path. A block lasts for whole periods of
-insertions. With pypop7 installed (its dependencies are not needed), its LMCMA, LMCMAES and LMMAES run the same way; its
-LMCMAES has mirrored pairs, as `lm-cma-es` has by option.
+insertions. With pypop7 installed (its dependencies are not needed), its LMCMA, LMCMAES, LMMAES and SEPCMAES run the
+same way; its LMCMAES has mirrored pairs, as `lm-cma-es` has by option.
 
 The floors, timed in the same turns: a copy of n doubles, n normal numbers by NumPy, n random signs expanded to doubles.
 """
@@ -30,7 +30,12 @@ from lmcma.kernels import limited_memory, noise  # noqa: E402
 from lmcma.strategies.base import default_popsize  # noqa: E402
 
 Block = Callable[[], float]  # -> seconds per candidate
-PEERS = {"lm-cma": "lmcma:LMCMA", "lm-cma-es-mirrored": "lmcmaes:LMCMAES", "lm-ma": "lmmaes:LMMAES"}
+PEERS = {
+    "lm-cma": "lmcma:LMCMA",
+    "lm-cma-es-mirrored": "lmcmaes:LMCMAES",
+    "lm-ma": "lmmaes:LMMAES",
+    "sep-cma": "sepcmaes:SEPCMAES",
+}
 
 
 def ages(m: int, gap: int, period: int) -> np.ndarray:
@@ -53,10 +58,12 @@ def ours(method: str, n: int, values: np.ndarray, threads: int, new_arrays: bool
     p, popsize = es.params, es.popsize
     x = np.empty((popsize, n))
     rng = np.random.default_rng(2)
-    m = p.memory
+    m = getattr(p, "memory", 0)
     period = getattr(p, "period", 1)
     start = 0
-    if method == "lm-ma":
+    if method == "sep-cma":
+        limited = es._stop
+    elif method == "lm-ma":
         for row in es._M:
             rng.standard_normal(out=row)
         limited = es._stop
@@ -108,7 +115,16 @@ def theirs(method: str, n: int, values: np.ndarray) -> Block:
     es.start_time = time.time()
     es.fitness_function = fun
     rng = np.random.default_rng(2)
-    if method == "lm-ma":
+    if method == "sep-cma":
+        z, x, mean, s, p, c, d, y = es.initialize()
+
+        def generation() -> None:
+            nonlocal z, x, mean, s, p, c, d, y
+            z, x, y = es.iterate(z, x, mean, d, y, None)
+            mean, s, p, c, d = es._update_distribution(z, x, s, p, c, d, y)
+            es._n_generations += 1
+
+    elif method == "lm-ma":
         z, d, mean, s, tm, y = es.initialize()
         tm[:] = rng.standard_normal(tm.shape)
         es._n_generations = 2 * len(tm)
@@ -174,7 +190,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dims", default="1e3,1e4,1e5,1e6")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--methods", default="lm-cma,lm-cma-es,lm-cma-es-mirrored,lm-ma")
+    parser.add_argument("--methods", default="lm-cma,lm-cma-es,lm-cma-es-mirrored,lm-ma,sep-cma")
     parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("--threads", type=int, default=1, help="threads of lmcma's methods")
     parser.add_argument("--new-arrays", action="store_true", help="a new array in every ask")

@@ -33,6 +33,7 @@ _LAZY = {
     "StopReason": "lmcma.termination",
     "StopRules": "lmcma.termination",
     "Strategy": "lmcma.strategies.protocol",
+    "VkDCMA": "lmcma.strategies.vkd_cma",
     "from_state": "lmcma.registry",
     "load": "lmcma.record.checkpoint",
     "make": "lmcma.registry",
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from lmcma.strategies.rm_es import RmES
     from lmcma.strategies.self_cma import SelfCMAES
     from lmcma.strategies.sep_cma import SepCMAES
+    from lmcma.strategies.vkd_cma import VkDCMA
     from lmcma.surrogate import RankSVM, SaACMES
     from lmcma.termination import Stop, StopReason, StopRules
 
@@ -81,6 +83,7 @@ __all__ = [
     "StopReason",
     "StopRules",
     "Strategy",
+    "VkDCMA",
     "errors",
     "from_state",
     "load",

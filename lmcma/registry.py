@@ -103,13 +103,22 @@ _METHODS = (
         "time O(n) per candidate, memory of one population, O(n log n)",
     ),
     Method(
+        "vkd-cma",
+        "lmcma.strategies.vkd_cma:VkDCMA",
+        "dozens to thousands of variables, badly scaled coordinates and few important directions, which it counts",
+        "Akimoto, Hansen, Projection-Based Restricted Covariance Matrix Adaptation for High Dimension, GECCO 2016; "
+        "Online Model Selection for Restricted Covariance Matrix Adaptation, PPSN 2016",
+        "no active update; constants of 2016, c_c revised; stop profile bbob without maxiter; no final mean",
+        "time O(k n) per candidate, memory O(k n) for at most k directions, n - 1 by default up to n = 3000",
+    ),
+    Method(
         "sep-cma",
         "lmcma.strategies.sep_cma:SepCMAES",
         "separable or nearly separable functions of any size; learns a scale for every coordinate",
         "Ros, Hansen, A Simple Modification in CMA-ES Achieving Linear Time and Space Complexity, PPSN 2008; "
         "negative weights: Hansen, arXiv:1604.00772, 2023",
         "active weights; tutorial constants, rates times (n + 2)/3; stop profile bbob without maxiter; no final mean",
-        "time O(n) per candidate, memory of one population, O(n log n)",
+        "time O(n) per candidate, memory of one or two populations, O(n log n)",
     ),
     Method(
         "ma",
@@ -182,7 +191,8 @@ _SCHEMES = {
     ),
 }
 _RESTARTS = "lmcma.restarts.controller:Restarts"
-_SLOW_LEARNERS = ("lm-cma", "lm-cma-es", "lm-ma", "rm-es")  # on ill-conditioned functions they need more iterations
+# on ill-conditioned functions they need more iterations
+_SLOW_LEARNERS = ("lm-cma", "lm-cma-es", "lm-ma", "rm-es", "vkd-cma")
 
 
 def _restarted(base: Method, scheme: str) -> Method:
@@ -285,7 +295,7 @@ class MethodTable(Mapping[str, Method]):
         shown = [m for m in self.values() if m.inner == "" or m.name.endswith("-acma")]
         hows = "; ".join(f"{scheme}: {how}" for scheme, (how, _) in _SCHEMES.items())
         names = ", ".join(f"{scheme}-*" for scheme in _SCHEMES)
-        settings = "those of the method, but for stop profile bbob with its maxiter (lm-*, rm-es: without)"
+        settings = "those of the method, but for stop profile bbob with its maxiter (lm-*, rm-es, vkd-cma: without)"
         restarted = Method(
             names, "", f"any other method with restarts; {hows}", "as above", settings, "that of the method"
         )

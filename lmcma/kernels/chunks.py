@@ -33,6 +33,9 @@ class Chunks:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_pool": None}
 
+    def __len__(self) -> int:
+        return len(self._ranges)
+
     def map(self, action: Callable[[int, int], T]) -> list[T]:
         """What action(start, stop) returns for each chunk, in their order."""
         if self._threads == 1:

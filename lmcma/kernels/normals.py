@@ -16,6 +16,7 @@ import numpy as np
 from lmcma.kernels.compile import kernel
 from lmcma.typing import FloatArray
 
+_BLOCK = 512  # numbers made at a time
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _TAIL = 3.6541528853610088  # where the lowest layer goes over into the tail
 _AREA = _TAIL * math.exp(-0.5 * _TAIL**2) + math.sqrt(math.pi / 2) * math.erfc(_TAIL / math.sqrt(2))  # of each layer
@@ -75,11 +76,39 @@ def _retry(word: np.uint64) -> float:
 
 @kernel
 def fill(key: int, start: int, out: FloatArray) -> None:
-    """Write the numbers `start`, `start` + 1, ... of the stream `key` into `out`, (k,)."""
-    counter = np.uint64(key) + _STEP * np.uint64(start)
-    for j in range(len(out)):
-        counter += _STEP
-        word = mix(counter)
-        layer = word & np.uint64(255)
-        place = np.int64(word) >> np.int64(8)
-        out[j] = place * _SCALES[layer] if abs(place) < _INSIDE[layer] else _retry(word)
+    """Write the numbers `start`, `start` + 1, ... of the stream `key` into `out`, (k,).
+
+    Where there are many, first as if every place were under the density, without a branch, so that the compiler makes
+    several numbers at a time; then those anew whose place is not for sure.
+    """
+    base = np.uint64(key) + _STEP * np.uint64(start)
+    if len(out) < _BLOCK:
+        for j in range(len(out)):
+            base += _STEP
+            word = mix(base)
+            layer = word & np.uint64(255)
+            place = np.int64(word) >> np.int64(8)
+            out[j] = place * _SCALES[layer] if abs(place) < _INSIDE[layer] else _retry(word)
+        return
+    unsure = np.empty(_BLOCK, dtype=np.uint8)
+    eights = unsure.view(np.uint64)
+    for at in range(0, len(out), _BLOCK):
+        part = out[at : at + _BLOCK]
+        width = len(part)
+        counter = base
+        for j in range(width):
+            counter += _STEP
+            word = mix(counter)
+            layer = word & np.uint64(255)
+            place = np.int64(word) >> np.int64(8)
+            part[j] = place * _SCALES[layer]
+            unsure[j] = abs(place) >= _INSIDE[layer]
+        n_eights = (width + 7) // 8
+        for j in range(width, 8 * n_eights):
+            unsure[j] = 0
+        for i in range(n_eights):
+            if eights[i] != 0:
+                for j in range(8 * i, 8 * i + 8):
+                    if unsure[j]:
+                        part[j] = _retry(mix(base + _STEP * np.uint64(j + 1)))
+        base += _STEP * np.uint64(_BLOCK)

@@ -37,6 +37,24 @@ def _write_line(typing_context: Any, source: Any, i: Any, target: Any, j: Any) -
 
 
 @kernel
+def copy(source: FloatArray, x: FloatArray) -> None:
+    """Copy the first numbers of `source` into `x`, past the caches.
+
+    source : (>= k,); x : (k,); both contiguous.
+    """
+    k = len(x)
+    first = min(k, -(x.ctypes.data // 8) % _LANES)
+    for j in range(first):
+        x[j] = source[j]
+    j = first
+    while j + _LANES <= k:
+        _write_line(source, j, x, j)
+        j += _LANES
+    for i in range(j, k):
+        x[i] = source[i]
+
+
+@kernel
 def add_scaled(y: FloatArray, scale: float, step: FloatArray, x: FloatArray, buffer: FloatArray) -> None:
     """Write ``y + scale step`` into `x`, past the caches where `buffer` has room for it.
 
@@ -49,12 +67,4 @@ def add_scaled(y: FloatArray, scale: float, step: FloatArray, x: FloatArray, buf
         return
     for j in range(k):
         buffer[j] = y[j] + scale * step[j]
-    first = min(k, -(x.ctypes.data // 8) % _LANES)
-    for j in range(first):
-        x[j] = buffer[j]
-    j = first
-    while j + _LANES <= k:
-        _write_line(buffer, j, x, j)
-        j += _LANES
-    for i in range(j, k):
-        x[i] = buffer[i]
+    copy(buffer, x)

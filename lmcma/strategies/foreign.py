@@ -11,6 +11,7 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lmcma.typing import BoolArray, FloatArray
 
@@ -48,7 +49,7 @@ def shortening(length: Any, n: int) -> Any:
 
 
 def admit(
-    f: FloatArray, own: BoolArray, foreign_f: FloatArray, *rows: tuple[FloatArray, FloatArray]
+    f: FloatArray, own: BoolArray, foreign_f: FloatArray, *rows: tuple[NDArray[Any], NDArray[Any]]
 ) -> tuple[FloatArray, BoolArray]:
     """Put foreign rows into a population: in place of the rows that are not `own`, further ones in place of the worst.
 
@@ -58,7 +59,7 @@ def admit(
         Values of the population, and which rows are as asked.
     foreign_f : (k,) array
         Values of the foreign rows: those that replace rows of the population first, in order of row.
-    *rows : ((popsize, n) array, (k, n) array)
+    *rows : ((popsize, ...) array, (k, ...) array)
         What the population consists of, overwritten, and the same of the foreign rows.
 
     Returns

@@ -16,16 +16,22 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lmcma import random
+from lmcma.arguments import as_count
 from lmcma.errors import ArgumentError
-from lmcma.kernels import normals
+from lmcma.kernels import normals, stopping
 from lmcma.kernels import separable as kernels
+from lmcma.kernels.chunks import Chunks
+from lmcma.kernels.noise import kept_columns
+from lmcma.kernels.selection import select
 from lmcma.strategies import cma
 from lmcma.strategies.base import PopulationStrategy, shared_parts
 from lmcma.strategies.cma import CMAParameters
 from lmcma.strategies.foreign import admit, clipping, steps
 from lmcma.strategies.stop_state import StopState
 from lmcma.termination import PROFILES, Stop, StopOption, StopRules, stop_rules
-from lmcma.typing import BoolArray, FloatArray, State
+from lmcma.typing import BoolArray, FloatArray, IntArray, State
+
+_SMALL = 2**19  # numbers of a population; up to so many, a few long passes are faster than one in chunks
 
 VARIANTS = ("active", "passive", "2008")
 
@@ -80,6 +86,8 @@ class SepCMAES(PopulationStrategy):
         Stop at a value <= `ftarget`, after so many evaluations, iterations.
     max_memory : float, optional
         Bytes; four fifths of the machine's memory by default.
+    threads : int
+        Threads that work on the 65536 columns of a chunk each; the run is the same to the bit for any number.
     rng : None, int, SeedSequence or Generator
         Source of randomness.
 
@@ -88,7 +96,8 @@ class SepCMAES(PopulationStrategy):
     ArgumentError, ArgumentTypeError, ShapeError
         An argument cannot be used.
     MemoryLimitError
-        Two populations, three for n <= 10000, and about ten vectors do not fit.
+        The population, its normal numbers while there are at most 2^27 of them, for n <= 10000 another population, and
+        about eleven vectors do not fit.
 
     Examples
     --------
@@ -120,6 +129,7 @@ class SepCMAES(PopulationStrategy):
         maxfev: int | None = None,
         maxiter: int | None = None,
         max_memory: float | None = None,
+        threads: int = 1,
         rng: random.Seed = None,
     ) -> None:
         if variant not in VARIANTS:
@@ -147,15 +157,22 @@ class SepCMAES(PopulationStrategy):
             *(p.c_sigma, p.d_sigma, p.chi_n, p.mueff, p.c_c, p.c_1, p.c_mu),
         )
         self._scalars[kernels.COMPENSATE] = variant != "2008"
-        self._z = np.zeros((popsize, n))
+        self._z = np.empty((popsize, kept_columns(n, popsize)))
         self._omega = np.zeros(popsize)
         self._order = np.zeros(2 * popsize, dtype=np.int64)
         self._stop = StopState(self.rules, n, popsize, p.mu)
+        self.threads = as_count("threads", threads, 1)
+        self._chunks = Chunks(n, self.threads)
+        self._norm2 = np.full((len(self._chunks), popsize), np.nan)  # squared lengths of the normal numbers of rows
+        self._kept = self._z.shape[1] > 0
+        # the row of `_z` that holds a candidate's numbers, -1 where they are drawn again
+        self._places = np.arange(popsize) if self._kept else np.full(popsize, -1)
+        self._small = self._kept and len(self._chunks) == 1 and n * popsize <= _SMALL
 
     @classmethod
     def memory_parts(cls, n: int, popsize: int, stored: int | None = None) -> dict[str, float]:
         """Bytes needed, by what takes them; the vectors that no kernel has are x0, best point, a new best point."""
-        numbers = {"normal numbers of the population": 8.0 * n * popsize}
+        numbers = {"normal numbers of the population": 8.0 * popsize * kept_columns(n, popsize)}
         return {**numbers, **shared_parts(n, popsize, kernels.N_VECTORS + 3)}
 
     # ---------------------------------------------------------------- the state, by name
@@ -199,18 +216,40 @@ class SepCMAES(PopulationStrategy):
 
     # ---------------------------------------------------------------- one iteration
 
-    def _write(self, out: FloatArray) -> None:
-        self._prepare_rows()
-        self._write_again(out)
+    def _draw(self) -> None:
+        super()._draw()
+        if not self._kept:
+            self._norm2[:] = np.nan
 
-    def _prepare_rows(self) -> None:
-        normals.fill(self._key, self._batch * self._z.size, self._z.reshape(-1))
+    def _emit(self, first: int, rows: int, out: FloatArray, draws: bool) -> None:
+        """Write rows `first`, `first` + 1, ... of the batch into `out`, if it has any; draw their numbers before."""
+        job = (
+            *(self._scalars, self._vectors, self._key, self._batch * self._popsize * self._n, first, rows, draws),
+            *(self._z, self._norm2, out),
+        )
+        self._chunks.map(lambda *columns: kernels.emit(*job, *columns))
+
+    def _write(self, out: FloatArray) -> None:
+        if self._small:
+            normals.fill(self._key, self._batch * self._z.size, self._z.reshape(-1))
+            kernels.sample(self._scalars, self._vectors, self._z, out)
+        else:
+            self._emit(0, len(out), out, True)
 
     def _write_again(self, out: FloatArray) -> None:
-        kernels.sample(self._scalars, self._vectors, self._z, out)
+        self._write_rows(0, out)
+
+    def _prepare_rows(self) -> None:
+        if self._small:
+            normals.fill(self._key, self._batch * self._z.size, self._z.reshape(-1))
+        elif self._kept:
+            self._emit(0, self._asked, self._nothing, True)
 
     def _write_rows(self, first: int, out: FloatArray) -> None:
-        kernels.sample(self._scalars, self._vectors, self._z[first : first + len(out)], out)
+        if self._small:
+            kernels.sample(self._scalars, self._vectors, self._z[first:], out)
+        else:
+            self._emit(first, len(out), out, not self._kept)
 
     def _row(self, row: int) -> FloatArray:
         x = np.empty((1, self._n))
@@ -220,13 +259,35 @@ class SepCMAES(PopulationStrategy):
     def _update(
         self, f: FloatArray, own: BoolArray, foreign_x: FloatArray | None, foreign_f: FloatArray | None
     ) -> None:
+        z, places = self._z, self._places
         if foreign_x is not None and foreign_f is not None:
-            z = steps(foreign_x, self.mean, self.sigma) / self._vectors[kernels.D_]
-            f, own = admit(f, own, foreign_f, (self._z, z * clipping(z)))
+            theirs = steps(foreign_x, self.mean, self.sigma) / self._vectors[kernels.D_]
+            theirs *= clipping(theirs)
+            if self._kept:
+                f, own = admit(f, own, foreign_f, (z, theirs))
+            else:
+                z, places = theirs, places.copy()
+                f, own = admit(f, own, foreign_f, (places, np.arange(len(theirs))))
         rules = self._stop
         rules.make_room()
-        kernels.update(
-            *(self._scalars, self._vectors, self._z, f, own, self.params.weights, self._omega, self._order),
+        chosen = f, own, self.params.weights, self._omega, self._order, rules.count, rules.tol, rules.value
+        if self._small:
+            kernels.update(self._scalars, self._vectors, z, *chosen, rules.ring, rules.flags, rules.long)
+        elif select(*chosen):
+            self._learn(f, z, places)
+
+    def _learn(self, f: FloatArray, z: FloatArray, places: IntArray) -> None:
+        """`kernels.update` after the selection, chunk by chunk."""
+        s, v, n, omega, rules = self._scalars, self._vectors, self._n, self._omega, self._stop
+        for row in np.flatnonzero((omega < 0) & np.isnan(self._norm2[0])).tolist():  # never asked, only told
+            self._emit(row, 1, self._nothing, True)
+        sum_omega = kernels.scale_worst(self._norm2, omega, n)
+        job = s, v, self._key, self._batch * self._popsize * n, z, places, omega
+        length2 = sum(self._chunks.map(lambda *columns: kernels.recombine(*job, *columns)))
+        gain, decay = kernels.control(s, length2, sum_omega, int(rules.count[stopping.T]) + 1, n)
+        lengths = np.array(self._chunks.map(lambda *columns: kernels.adapt(s, v, gain, decay, *columns)))
+        kernels.test(
+            *(s, v, f, self._order, lengths[:, 0].min(), lengths[:, 1].max()),
             *(rules.count, rules.tol, rules.value, rules.ring, rules.flags, rules.long),
         )
 
@@ -242,6 +303,7 @@ class SepCMAES(PopulationStrategy):
         v = self._vectors
         return {
             "variant": self.variant,
+            "threads": self.threads,
             "rules": dataclasses.asdict(self.rules),
             "sigma": self.sigma,
             "mean": v[kernels.MEAN].copy(),
@@ -257,6 +319,7 @@ class SepCMAES(PopulationStrategy):
             state["x0"],
             state["sigma0"],
             variant=state["variant"],
+            threads=state["threads"],
             stop=StopRules(**state["rules"]),
             **cls._limits_of(state),
         )

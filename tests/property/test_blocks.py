@@ -9,6 +9,7 @@ import pytest
 
 import lmcma
 from lmcma.errors import ArgumentError, ProtocolError
+from lmcma.kernels import noise
 from lmcma.restarts import Scheme
 from lmcma.testfunctions import ellipsoid
 from tests.strategies import STRATEGIES, assert_same_state
@@ -103,7 +104,7 @@ def test_a_batch_in_blocks_may_be_told_and_saved_like_any_other(make):
 
 
 @pytest.mark.filterwarnings("ignore::lmcma.errors.PopulationWarning")
-@pytest.mark.parametrize("method", LIMITED)
+@pytest.mark.parametrize("method", [*LIMITED, "sep-cma", "vkd-cma"])
 @pytest.mark.parametrize("n", [63, 64, 65, 100, 1000])
 def test_a_row_does_not_depend_on_the_others_made_with_it(method, n):
     es = lmcma.make(method, np.ones(n), 1.0, rng=1, stop="none")
@@ -139,10 +140,11 @@ def peak_of_a_batch(es):
     return peak
 
 
-@pytest.mark.parametrize("method", LIMITED)
+@pytest.mark.parametrize("method", [*LIMITED, "vkd-cma"])
 def test_memory_of_blocks(method):
     n = 200_000
-    es = lmcma.make(method, np.zeros(n), 1.0, rng=1, memory=3)
+    few = {"k_max": 1} if method == "vkd-cma" else {"memory": 3}
+    es = lmcma.make(method, np.zeros(n), 1.0, rng=1, **few)
     peak_of_a_batch(es)  # compiles
     assert peak_of_a_batch(es) < 10 * 8 * n  # the batch has 40 rows
     tracemalloc.start()
@@ -174,6 +176,19 @@ def test_memory_of_blocks_under_bounds(chain):
     assert peak < batch
     assert peak_of_a_batch(es) < 10 * vector
     assert es.nit == 3
+
+
+def test_memory_of_blocks_whose_numbers_are_not_kept(monkeypatch):
+    monkeypatch.setattr(noise, "_KEPT", 0)
+    for n in (20, 200_000):  # the first compiles
+        es = lmcma.make("sep-cma", np.zeros(n), 1.0, rng=1)
+        tracemalloc.start()
+        for ids, x in es.ask_blocks(2):
+            es.tell(None, (x**2).sum(axis=1), ids=ids)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert es.nit == 1
+    assert peak < 10 * 8 * n  # the batch has 40 rows
 
 
 @pytest.mark.parametrize("options", [{}, {"bounds": (-3, 3)}], ids=["", "bounded"])

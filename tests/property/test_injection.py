@@ -189,6 +189,9 @@ def whitened(es, step):
     """The step, in units of sigma, in the metric of the search distribution."""
     if es.method == "sep-cma":
         return step / np.sqrt(es.c)
+    if es.method == "vkd-cma":
+        u = step / es.D
+        return u + ((es.V @ u) * (1 / np.sqrt(1 + es.S) - 1)) @ es.V
     if es.method == "ma":
         return np.linalg.solve(es.M, step)
     if es.method == "lm-cma":

@@ -292,10 +292,10 @@ def test_a_refused_row_leaves_the_reason_to_stop():
     assert es.stop().reason == reason
 
 
-@pytest.mark.parametrize("method", ["lm-cma", "lm-cma-es", "lm-ma", "rm-es"])
+@pytest.mark.parametrize("method", ["lm-cma", "lm-cma-es", "lm-ma", "rm-es", "vkd-cma"])
 def test_an_array_for_candidates_that_is_not_aligned_is_refused(method):
     n = 70_000
-    es = lmcma.make(method, np.ones(n), 0.5, rng=1, memory=2)
+    es = lmcma.make(method, np.ones(n), 0.5, rng=1, **({"k": 2} if method == "vkd-cma" else {"memory": 2}))
     raw = np.empty(8 * n * es.popsize + 64, np.uint8)
     with pytest.raises(lmcma.errors.ShapeError, match="aligned"):
         es.ask(raw[3 : 3 + 8 * n * es.popsize].view(float).reshape(es.popsize, n))

@@ -116,3 +116,13 @@ def test_numbers_next_to_each_other_and_streams_do_not_depend():
         assert abs(r) < 4 / math.sqrt(len(other))
         r = np.corrcoef(a[: len(other)] ** 2, other**2)[0, 1]
         assert abs(r) < 4 / math.sqrt(len(other))
+
+
+@pytest.mark.parametrize("k", [1, 7, 511, 512, 513, 519, 1024, 5000])
+def test_many_at_a_time_are_those_made_one_by_one(k):
+    """From 512 numbers on they are made in blocks, those that need further words afterwards."""
+    many, one = np.empty(k), np.empty(1)
+    normals.fill(2**63 - 5, 11, many)
+    for i in range(k):
+        normals.fill(2**63 - 5, 11 + i, one)
+        assert one[0] == many[i]

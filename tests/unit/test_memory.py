@@ -10,6 +10,7 @@ import pytest
 
 import lmcma
 from lmcma.errors import MemoryLimitError
+from lmcma.kernels import noise
 from lmcma.strategies.base import default_popsize
 
 LARGE, MODERATE = 200_000, 1500
@@ -26,6 +27,10 @@ CASES = [
     pytest.param("rm-es", LARGE, {}, id="rm-es"),
     pytest.param("rm-es", LARGE, {"memory": 9, "popsize": 6}, id="rm-es-more-paths"),
     pytest.param("rm-es", 9000, {}, id="rm-es-compared-wholly"),
+    pytest.param("vkd-cma", LARGE, {}, id="vkd-cma"),
+    pytest.param("vkd-cma", LARGE, {"k": 5, "popsize": 30}, id="vkd-cma-few-directions"),
+    pytest.param("vkd-cma", 9000, {"k": 10}, id="vkd-cma-compared-wholly"),
+    pytest.param("vkd-cma", 300, {"k": 15, "popsize": 1500}, id="vkd-cma-many-points"),
     pytest.param("sep-cma", LARGE, {}, id="sep-cma"),
     pytest.param("sep-cma", LARGE, {"popsize": 4}, id="sep-cma-few-points"),
     pytest.param("sep-cma", 9000, {}, id="sep-cma-compared-wholly"),
@@ -66,7 +71,7 @@ def peak(method, n, options):
 @pytest.mark.parametrize(("method", "n", "options"), CASES)
 def test_estimate_is_what_is_allocated(method, n, options):
     es, measured = peak(method, n, options)
-    parts = es.memory_parts(n, es.popsize, options.get("memory"))
+    parts = es.memory_parts(n, es.popsize, options.get("memory", options.get("k")))
     # too low lets a run die of want of memory; a little too high only asks for a larger limit
     assert 0.9 * measured <= sum(parts.values()) <= 1.35 * measured
 
@@ -75,13 +80,26 @@ def test_estimate_is_what_is_allocated(method, n, options):
 def test_limit_is_compared_with_the_sum_of_the_parts(method, n, options):
     kind = lmcma.methods()[method].load()
     popsize = options.get("popsize", kind.default_popsize(n))
-    need = sum(kind.memory_parts(n, popsize, options.get("memory")).values())
+    need = sum(kind.memory_parts(n, popsize, options.get("memory", options.get("k"))).values())
     with pytest.raises(MemoryLimitError):
         lmcma.make(method, np.ones(n), 0.5, max_memory=0.999 * need, **options)
     if not options:
         assert kind.fits(n, 1.001 * need)
         assert not kind.fits(n, 0.999 * need)
     assert kind.memory(n, popsize) == pytest.approx(sum(kind.memory_parts(n, popsize).values()))
+
+
+@pytest.mark.parametrize("method", ["sep-cma", "lm-ma"])
+def test_normal_numbers_are_kept_only_while_they_fit(method, monkeypatch):
+    kind = lmcma.methods()[method].load()
+    numbers = "normal numbers of the population"
+    assert kind.memory_parts(10**6, 45)[numbers] == 8 * 45 * 10**6
+    assert kind.memory_parts(10**7, 52)[numbers] == 0
+    monkeypatch.setattr(noise, "_KEPT", 10**6)
+    es, measured = peak(method, LARGE, {})
+    parts = es.memory_parts(LARGE, es.popsize)
+    assert parts[numbers] == 0
+    assert 0.9 * measured <= sum(parts.values()) <= 1.35 * measured
 
 
 @pytest.mark.parametrize("method", ["lm-cma", "lm-cma-es", "lm-ma", "rm-es"])

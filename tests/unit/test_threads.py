@@ -17,19 +17,21 @@ from tests.reference import limited_memory_twin, lm_ma_twin, rm_es_twin
 from tests.strategies import assert_same_state
 
 N = 2 * CHUNK + 1000
-METHODS = ["lm-cma", "lm-cma-es", "lm-ma", "rm-es"]
+METHODS = ["lm-cma", "lm-cma-es", "lm-ma", "rm-es", "vkd-cma"]
 STORED = [(method, {}) for method in METHODS] + [(method, {"storage": "float64"}) for method in METHODS[:2]]
 
 
 def advanced(method, threads, iterations=13, **options):
-    es = lmcma.make(method, np.ones(N), 1.0, rng=1, popsize=6, memory=4, threads=threads, stop="none", **options)
+    if method != "sep-cma":
+        options |= {"k": 4} if method == "vkd-cma" else {"memory": 4}
+    es = lmcma.make(method, np.ones(N), 1.0, rng=1, popsize=6, threads=threads, stop="none", **options)
     for _ in range(iterations):
         x = es.ask()
         es.tell(x, (x[:, ::1000] ** 2).sum(axis=1))
     return es
 
 
-@pytest.mark.parametrize(("method", "options"), STORED)
+@pytest.mark.parametrize(("method", "options"), [*STORED, ("sep-cma", {})])
 def test_the_run_does_not_depend_on_threads(method, options):
     one, two = advanced(method, 1, **options), advanced(method, 2, **options)
     one.threads = two.threads
@@ -40,7 +42,8 @@ def test_the_run_does_not_depend_on_threads(method, options):
 @pytest.mark.parametrize(("method", "options"), STORED)
 def test_chunks_make_the_candidates_of_the_recursion(method, options):
     es = advanced(method, 2, **options)
-    digits = 1e-12 if method in ("lm-ma", "rm-es") or options else 1e-6  # float32 is the default for so many variables
+    # float32 is the default of two for so many variables
+    digits = 1e-6 if method in METHODS[:2] and not options else 1e-12
     x = es.ask()
     z = np.empty(N)
     for row in (0, 4):
@@ -50,6 +53,11 @@ def test_chunks_make_the_candidates_of_the_recursion(method, options):
         elif method == "rm-es":
             block(es._noise(), N, row, 0, z)
             step = rm_es_twin.step(z, es._r[row], es.paths, es.params.c_1)
+        elif method == "vkd-cma":
+            block(es._noise(), N, row, 0, z)
+            step = es.D * (z + ((np.sqrt(1 + es.S) - 1) * (es.V @ z)) @ es.V)
+            if row == 4:  # ahead on the line of the last step
+                step = np.linalg.norm(z) / es._length * es._step
         else:
             block(es._noise(), N, row // es._twins, 0, z)
             V, b, _ = limited_memory_twin.companions(es.paths.astype(float), es.params.c_1)
@@ -84,5 +92,6 @@ def test_a_copy_has_threads_of_its_own():
 def test_number_of_threads():
     with pytest.raises(ArgumentError, match="`threads` must be >= 1"):
         lmcma.LMMAES(np.ones(5), 1.0, threads=0)
-    es = lmcma.LMCMAES(np.ones(5), 1.0, threads=3)
-    assert lmcma.from_state(es.state_dict()).threads == 3
+    for method in (*METHODS, "sep-cma"):
+        es = lmcma.make(method, np.ones(200), 1.0, threads=3)
+        assert lmcma.from_state(es.state_dict()).threads == 3
