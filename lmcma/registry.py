@@ -143,19 +143,19 @@ _SURROGATES = (
     Method(
         "saacm",
         "lmcma.surrogate.saacm:SaACMES",
-        "costly objectives up to some dozens of variables: two to four times fewer evaluations where there is one valley",
-        "Loshchilov, Schoenauer, Sebag, Self-adaptive surrogate-assisted covariance matrix adaptation evolution strategy, "
-        "GECCO 2012",
+        "costly objectives up to some dozens of variables: two to four times fewer evaluations in a single valley",
+        "Loshchilov, Schoenauer, Sebag, Self-adaptive surrogate-assisted covariance matrix adaptation evolution "
+        "strategy, GECCO 2012",
         "active update of 2010; constants of the BBOB programs; stop profile bbob without maxiter; no final mean",
-        "a model of O(n^1.7) points for every popsize evaluations: tens of milliseconds for n = 10, 21 times as long with "
-        "the search for its parameters, which is on for n <= 10",
+        "a model of O(n^1.7) points for every popsize evaluations: some ten milliseconds for n = 10, 21 times as long "
+        "with the search for its parameters, which is on for n <= 10",
     ),
     Method(
         "saacm-k",
         "lmcma.surrogate.saacm:SaACMES",
         "as saacm; from 10 variables on with much larger populations on the model: fewer evaluations where it is good",
-        "Loshchilov, Schoenauer, Sebag, Intensive surrogate model exploitation in self-adaptive surrogate-assisted CMA-ES, "
-        "GECCO 2013",
+        "Loshchilov, Schoenauer, Sebag, Intensive surrogate model exploitation in self-adaptive surrogate-assisted "
+        "CMA-ES, GECCO 2013",
         "active update of 2010; constants of the BBOB programs; stop profile bbob without maxiter; no final mean",
         "as saacm",
         {"intensity": "k"},

@@ -73,6 +73,7 @@ _BOOKKEEPING = {
     *("nfev", "nit", "nfail", "best_x", "best_f", "rng", "counters", "stop_values", "recent_best", "flat"),
     *("long_history", "asked", "f", "received", "own", "injected", "waiting", "foreign_x", "foreign_f", "foreign_row"),
     *("z", "signs", "gauss", "used", "r", "f_previous"),
+    *("archive_x", "archive_f", "model_counts"),
 }
 
 

@@ -97,8 +97,8 @@ def fit(
 ) -> float:
     """Train on some of the points whose squared distances are D2; what 2 s^2 is, 0 where there is no model.
 
-    D2 : (m, m); points : (k,), best first; tied : (k,), whether a point's value is that of the next one; K : (>= k, >= k)
-    scratch; beta : (>= k,), weights of the points in the model: `predict`.
+    D2 : (m, m); points : (k,), best first; tied : (k,), whether a point's value is that of the next one; K : scratch of
+    (>= k, >= k); beta : (>= k,), weights of the points in the model: `predict`.
     """
     k = len(points)
     width = 2 * (c_sigma * mean_distance(D2, points)) ** 2
@@ -147,8 +147,8 @@ def ascend(
 ) -> None:
     """So many steps of cyclic coordinate ascent on epsilon sum alpha - alpha^T K alpha / 2, 0 <= alpha <= bound.
 
-    K : (>= m, >= m), symmetric; alpha, bound, inverse : (m,), `inverse` of its diagonal, 0 for what does not move.  A step of
-    a few neighbours at a time is entered into the gradient of the others together; a cycle without a step is the end.
+    K : (>= m, >= m), symmetric; alpha, bound, inverse : (m,), `inverse` of its diagonal, 0 for what does not move.  The
+    steps of a few neighbours are entered into the gradient of the others together; a cycle without a step is the end.
     """
     m = len(alpha)
     g = np.empty(m)
@@ -176,8 +176,8 @@ def ascend(
                     alpha[i] = a
                     any_step = True
                     row = K[i]
-                    for l in range(width):
-                        near[l] -= step * row[first + l]
+                    for neighbour in range(width):
+                        near[neighbour] -= step * row[first + neighbour]
             if not any_step:
                 continue
             moved = True
@@ -214,7 +214,7 @@ def predict(points: FloatArray, beta: FloatArray, width: float, x: FloatArray, o
 
     points : (n, N); beta : (N,); x : (n, k); out : (k,).
     """
-    n, N = points.shape
+    N = points.shape[1]
     d2 = np.empty((1, N))
     for i in range(x.shape[1]):
         squared_distances(x[:, i : i + 1], points, d2)
@@ -226,7 +226,7 @@ def predict(points: FloatArray, beta: FloatArray, width: float, x: FloatArray, o
 
 @free_kernel
 def predict_from(D2: FloatArray, points: IntArray, beta: FloatArray, width: float, out: FloatArray) -> None:
-    """`predict` from squared distances: D2, (k, m), of the k places from all m points of which `points` are trained on."""
+    """`predict` from squared distances of the places from all points, (k, m), of which `points` are trained on."""
     row = np.empty(len(points))
     for i in range(D2.shape[0]):
         source = D2[i]

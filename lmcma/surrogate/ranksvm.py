@@ -180,4 +180,3 @@ class RankSVM:
         rows = np.asarray(x, dtype=np.float64)
         points = as_batch(rows, len(rows), len(self._model.Z))
         return self._model.values(np.ascontiguousarray(points.T))
-

@@ -128,8 +128,8 @@ class SaACMES(CMAES):
     """saACM-ES, self-adaptive surrogate-assisted CMA-ES.
 
     After each generation of true evaluations the recent points train a ranking support vector machine, and CMA-ES goes
-    through some generations on that model. How many follows from the error that the last model made on points it had not
-    seen; so do the model's own parameters, from a second CMA-ES. Of the values only their order is used.
+    through some generations on that model. How many follows from the error that the last models made on points they had
+    not seen; so do the model's own parameters, from a second CMA-ES. Of the values only their order is used.
 
     Needs two to four times fewer evaluations than CMA-ES on functions with one valley, about as many on others. Each
     takes milliseconds to tenths of a second more: for objectives that take longer than that, up to some dozens of
@@ -176,9 +176,9 @@ class SaACMES(CMAES):
     `ask` trains models and searches on them, `tell` tries parameters: from 20 variables on both may take seconds.
     `result` has `model_fits`, `model_nfev` and `model_seconds`.
 
-    What departs from the author's program: ties in the order of the model count as half an error (a constant model would
-    have none otherwise), tied points do not order each other, a generation on the model that breaks the distribution
-    down is undone together with those before it, and h_sigma counts true generations.
+    What departs from the author's program: ties in the order of the model count as half an error (a constant model
+    would have none otherwise), tied points do not order each other, a generation on the model that breaks the
+    distribution down is undone together with those before it, and h_sigma counts true generations.
 
     Examples
     --------
@@ -251,7 +251,10 @@ class SaACMES(CMAES):
         most = (60 if control == "kl" else 20) if longest is None else as_count("longest", longest, 0)
         self.surrogate = SaACMParameters(longest=most)
         self.intensity = default_intensity(n) if intensity == "k" else as_count("intensity", intensity, 1)
-        self.hyper_popsize = (20 if n <= 10 else 0) if hyper_popsize is None else as_count("hyper_popsize", hyper_popsize, 0)
+        tried = (20 if n <= 10 else 0) if hyper_popsize is None else as_count("hyper_popsize", hyper_popsize, 0)
+        if tried == 1:
+            raise ArgumentError("`hyper_popsize` must be 0 or at least 2; got 1.")
+        self.hyper_popsize = tried
         self.surrogate_maxfev = None if surrogate_maxfev is None else as_count("surrogate_maxfev", surrogate_maxfev, 0)
         if self.noisy:
             scalars = self._field(cma_kernels.SCALARS)
@@ -290,6 +293,11 @@ class SaACMES(CMAES):
     def life_length(self) -> int:
         """Generations on the model before the next true one, at most."""
         return self._life
+
+    @property
+    def model_nit(self) -> int:
+        """Generations on models so far."""
+        return self._model_nit
 
     @property
     def archive(self) -> tuple[FloatArray, FloatArray]:
@@ -511,9 +519,7 @@ class SaACMES(CMAES):
         mean = self._searcher.mean
         return self._decoded(mean) if ((mean >= 0) & (mean <= 1)).all() else self.default_settings
 
-    def _errors(
-        self, u: FloatArray, frame: tuple[FloatArray, FloatArray], x: FloatArray, f: FloatArray
-    ) -> FloatArray:
+    def _errors(self, u: FloatArray, frame: tuple[FloatArray, FloatArray], x: FloatArray, f: FloatArray) -> FloatArray:
         """The error on points x, (k, n), of models with parameters u, trained on the archive; penalties outside."""
         Z = _framed(frame, self._X)
         new = _framed(frame, x)

@@ -43,7 +43,7 @@ def test_known_answer():
     assert width == pytest.approx(200 / 9, rel=1e-14)
     known = [[0.08800504, 0.12429088, -0.04153963], [0, 0.32945958, 0.17759455], [0, 0, 0.66604638]]
     np.testing.assert_allclose(np.triu(K), known, atol=1e-8)
-    np.testing.assert_array_equal(K, K.T)
+    np.testing.assert_allclose(K, K.T, rtol=1e-13)
     for C, alpha, values in (
         ([1e9, 1e9, 0.0], [11.36298605, 0, 0], [-0.5, 0.5, 1.91231556, 1.4403013]),
         ([1e9, 1e9, 1e9], [12.43781545, 0, 2.27711212], [-1.61543865, -0.61543865, 1.33487112, 2.33487112]),
@@ -118,7 +118,12 @@ def test_only_the_order_of_values_enters():
     np.testing.assert_array_equal(train(x[order].T, f[order], Settings(70)).beta, betas[0])
 
 
-@pytest.mark.parametrize(("f", "most"), [(lambda x: (x**2 * np.logspace(0, 2, 10)).sum(axis=1), 0.02), (rosenbrock, 0.12)])
+def hundred(x):
+    """A quadratic function of condition 100."""
+    return (x**2 * np.logspace(0, 2, 10)).sum(axis=1)
+
+
+@pytest.mark.parametrize(("f", "most"), [(hundred, 0.02), (rosenbrock, 0.12)])
 def test_a_model_knows_what_it_has_not_seen(f, most):
     rng = np.random.default_rng(5)
     x, new = 0.5 + 0.2 * rng.standard_normal((240, 10)), 0.5 + 0.1 * rng.standard_normal((300, 10))

@@ -1,0 +1,80 @@
+"""What a model of saACM-ES costs: training, prediction, and a whole generation, beside floors.
+
+    python benchmarks/surrogate_cost.py [--dims 2,5,10,20,40] [--repeats 5]
+
+Medians, one thread. The floors: the matrix of distances by one product of matrices in NumPy, and the multiplications
+and additions of all sweeps of the training at the rate of `numpy.dot` on vectors that stay in the first-level cache.
+A sweep goes through all constraints; a step that changes nothing costs nothing, so that a training may take less than
+that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Callable
+
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ[variable] = "1"
+
+import numpy as np  # noqa: E402
+
+from lmcma.surrogate.ranksvm import Settings, train  # noqa: E402
+from lmcma.surrogate.saacm import SaACMES, default_intensity, default_points  # noqa: E402
+from lmcma.testfunctions import ellipsoid  # noqa: E402
+
+
+def median(action: Callable[[], object], repeats: int) -> float:
+    """Milliseconds of a call."""
+    times = []
+    for _ in range(repeats):
+        t0 = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - t0)
+    return 1e3 * float(np.median(times))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--dims", default="2,5,10,20,40")
+    parser.add_argument("--repeats", type=int, default=5)
+    options = parser.parse_args()
+    train(np.random.default_rng(0).random((2, 9)), np.arange(9.0), Settings(9))  # compiles
+    a = np.random.default_rng(0).random(1000)
+    rate = 1e6 * 1000 / (median(lambda: [a.dot(a) for _ in range(1000)], 9))  # multiply-adds a second
+    print("  n     N   train ms   distances   sweeps    predict   true generation (life)  intensive (life)")
+    for n in map(int, options.dims.split(",")):
+        rng = np.random.default_rng(n)
+        N = default_points(n)
+        Z = rng.standard_normal((n, N))
+        f = ellipsoid(Z.T)
+        settings = Settings(N)
+        model = train(Z, f, settings)
+        assert model is not None
+        new = np.ascontiguousarray(rng.standard_normal((n, 10)))
+        columns = [
+            median(lambda: train(Z, f, settings), options.repeats),
+            median(lambda: Z.T @ Z, options.repeats),
+            1e3 * settings.sweeps * N**2 / rate,
+            median(lambda: model.values(new), options.repeats),
+        ]
+        line = f"{n:3} {N:5} {columns[0]:10.2f} {columns[1]:11.3f} {columns[2]:8.2f} {columns[3]:10.3f}"
+        for intensity in (1, default_intensity(n)):
+            es = SaACMES(rng.uniform(-4, 4, n), 2.0, rng=1, hyper_popsize=0, intensity=intensity, stop="none")
+            times, lives = [], []
+            while len(es.archive[1]) < N or len(times) < 10:
+                t0 = time.perf_counter()
+                x = es.ask()
+                middle = time.perf_counter()
+                values = ellipsoid(x)
+                t1 = time.perf_counter()
+                es.tell(x, values)
+                times.append(time.perf_counter() - t1 + middle - t0)
+                lives.append(es.life_length)
+            line += f"   {1e3 * np.median(times[-10:]):9.1f} ({np.median(lives[-10:]):.0f})"
+        print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()
