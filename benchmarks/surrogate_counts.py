@@ -18,10 +18,10 @@ from typing import Any
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-import lmcma  # noqa: E402
-from lmcma import testfunctions  # noqa: E402
+import lmcma
+from lmcma import testfunctions
 
 Job = tuple[str, str, int, int, dict[str, Any]]
 FUNCTIONS = "sphere,ellipsoid,cigar,discus,different_powers,rosenbrock"
