@@ -14,6 +14,7 @@ import argparse
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ[variable] = "1"
@@ -54,10 +55,10 @@ def main() -> None:
         assert model is not None
         new = np.ascontiguousarray(rng.standard_normal((n, 10)))
         columns = [
-            median(lambda: train(Z, f, settings), options.repeats),
-            median(lambda: Z.T @ Z, options.repeats),
+            median(partial(train, Z, f, settings), options.repeats),
+            median(partial(np.matmul, Z.T, Z), options.repeats),
             1e3 * settings.sweeps * N**2 / rate,
-            median(lambda: model.values(new), options.repeats),
+            median(partial(model.values, new), options.repeats),
         ]
         line = f"{n:3} {N:5} {columns[0]:10.2f} {columns[1]:11.3f} {columns[2]:8.2f} {columns[3]:10.3f}"
         for intensity in (1, default_intensity(n)):
