@@ -98,26 +98,28 @@ def fit(
     """Train on some of the points whose squared distances are D2; what 2 s^2 is, 0 where there is no model.
 
     D2 : (m, m); points : (k,), best first; tied : (k,), whether a point's value is that of the next one; K : scratch of
-    (>= k, >= k); beta : (>= k,), weights of the points in the model: `predict`.
+    (>= k, >= k), whose type, float64 or float32, is that of the ascent; beta : (>= k,), weights of the points in the
+    model: `predict`.
     """
     k = len(points)
     width = 2 * (c_sigma * mean_distance(D2, points)) ** 2
     if k < 3 or not 0.0 < width < np.inf:
         return 0.0
 
-    # E in the leading part of K, then K' in its place
+    # K' from two rows of E at a time
+    m = k - 1
+    rows = np.empty((2, k))
     for i in range(k):
-        row, source = K[i], D2[points[i]]
+        row, before, source = rows[i % 2], rows[1 - i % 2], D2[points[i]]
         for j in range(k):
             row[j] = source[points[j]]
         for j in range(k):
             row[j] = falloff(row[j] / width)
         row[i] = 0.0
-    m = k - 1
-    for i in range(m):
-        row, after = K[i], K[i + 1]
-        for j in range(m):
-            row[j] = (row[j + 1] - row[j]) + (after[j] - after[j + 1])
+        if i > 0:
+            target = K[i - 1]
+            for j in range(m):
+                target[j] = (before[j + 1] - before[j]) + (row[j] - row[j + 1])
 
     alpha, bound, inverse = np.empty(m), np.empty(m), np.zeros(m)
     most = 0.0
@@ -151,8 +153,8 @@ def ascend(
     steps of a few neighbours are entered into the gradient of the others together; a cycle without a step is the end.
     """
     m = len(alpha)
-    g = np.empty(m)
-    steps, near = np.zeros(_BLOCK), np.zeros(_BLOCK)
+    g = np.empty(m, dtype=K.dtype)
+    steps, near = np.zeros(_BLOCK, dtype=K.dtype), np.zeros(_BLOCK, dtype=K.dtype)
     cycle = 0
     while updates > 0:
         if cycle % _FRESH == 0:
@@ -198,14 +200,15 @@ def ascend(
 
 @kernel
 def gradient(K: FloatArray, alpha: FloatArray, epsilon: float, g: FloatArray) -> None:
-    """Write epsilon - K alpha into `g`."""
-    g[:] = epsilon
+    """Write epsilon - K alpha, summed in float64, into `g`."""
+    sums = np.full(len(g), epsilon)
     for i in range(len(alpha)):
         a = alpha[i]
         if a != 0.0:
             row = K[i]
             for j in range(len(g)):
-                g[j] -= a * row[j]
+                sums[j] -= a * row[j]
+    g[:] = sums
 
 
 @free_kernel

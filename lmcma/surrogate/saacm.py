@@ -32,7 +32,7 @@ from lmcma.kernels import stopping
 from lmcma.kernels.batch import EDITED
 from lmcma.result import Result
 from lmcma.strategies.cma import CMAES
-from lmcma.surrogate.ranksvm import Fitted, Settings, enough, in_order, train
+from lmcma.surrogate.ranksvm import Fitted, Settings, enough, in_order, scratch, train
 from lmcma.termination import Stop, StopOption, StopReason
 from lmcma.typing import BoolArray, FloatArray, IntArray, State
 
@@ -528,7 +528,7 @@ class SaACMES(CMAES):
         D2, D2_new = np.empty((size, size)), np.empty((len(f), size))
         kernels.squared_distances(Z, Z, D2)
         kernels.squared_distances(new, Z, D2_new)
-        buffers = [np.empty((size, size)) for _ in range(self.threads)]
+        buffers = [scratch(size) for _ in range(self.threads)]
 
         def error(v: FloatArray, K: FloatArray) -> float:
             outside = float(np.maximum(0, np.maximum(-v, v - 1)).sum())
