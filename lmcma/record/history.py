@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from lmcma.strategies.protocol import Strategy
 
 _SCALARS = ("nfev", "nit", "best_f", "iteration_f", "median_f", "sigma", "axis_ratio", "min_std", "max_std")
+_COLUMNS = (*_SCALARS, "mean", "stds")
+_OF_ALL = frozenset({"nit", "best_f", "sigma", "axis_ratio", "mean", "stds"})  # in every snapshot
 
 
 class History:
@@ -28,6 +30,10 @@ class History:
     max_coordinates : int
         Means and standard deviations are kept for the first so many coordinates.
 
+    Notes
+    -----
+    Whatever else the first snapshot has, such as the error of a model, has a column of that name.
+
     Examples
     --------
     >>> import lmcma
@@ -40,6 +46,7 @@ class History:
         self.max_rows = max(4, int(max_rows))
         self.max_coordinates = int(max_coordinates)
         self._rows: list[tuple[Any, ...]] = []
+        self._more: tuple[str, ...] = ()  # columns that only some methods have
         self._calls = 0
         self._stride = 1  # calls from one row to the next
         self._tail = False  # the last row is there only because it is the last
@@ -85,6 +92,8 @@ class History:
 
     def _row(self, strategy: Strategy, f: FloatArray) -> tuple[Any, ...]:
         snap = strategy.snapshot()
+        if not self._rows:
+            self._more = tuple(sorted(set(snap) - _OF_ALL))
         finite = np.sort(f[np.isfinite(f)])
         low = middle = np.nan
         if half := len(finite) // 2:
@@ -96,6 +105,7 @@ class History:
         return (
             *(strategy.nfev, snap["nit"], snap["best_f"], low, middle, snap["sigma"], snap["axis_ratio"]),
             *(stds.min(), stds.max(), mean[:k].copy(), stds[:k].copy()),
+            *(snap.get(name, np.nan) for name in self._more),
         )
 
     def _thin(self) -> None:
@@ -113,7 +123,7 @@ class History:
     @property
     def columns(self) -> tuple[str, ...]:
         """The names of the columns."""
-        return (*_SCALARS, "mean", "stds")
+        return (*_COLUMNS, *self._more)
 
     def __getitem__(self, column: str) -> NDArray[Any]:
         """A column: (rows,), or (rows, coordinates) for ``"mean"`` and ``"stds"``."""
@@ -140,9 +150,11 @@ class History:
         """Go on from what `state_dict` gave, in place of what was recorded here."""
         self.max_rows, self.max_coordinates = int(state["max_rows"]), int(state["max_coordinates"])
         self._calls, self._stride, self._tail = int(state["calls"]), int(state["stride"]), bool(state["tail"])
+        self._more = tuple(sorted(set(state["columns"]) - set(_COLUMNS)))
         columns = [state["columns"][column] for column in self.columns]
-        scalars = (column.tolist() for column in columns[: len(_SCALARS)])
-        self._rows = list(zip(*scalars, *columns[len(_SCALARS) :], strict=True))
+        scalars = [column.tolist() for column in columns]
+        scalars[len(_SCALARS) : len(_COLUMNS)] = columns[len(_SCALARS) : len(_COLUMNS)]  # these have rows
+        self._rows = list(zip(*scalars, strict=True))
 
     def __repr__(self) -> str:
         return f"History({len(self)} rows: {', '.join(self.columns)})"

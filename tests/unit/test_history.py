@@ -11,6 +11,7 @@ import pytest
 import lmcma
 from lmcma.record import History
 from lmcma.termination import Stop, StopReason
+from lmcma.testfunctions import sphere
 
 
 class Walk:
@@ -153,3 +154,16 @@ def test_recording_does_not_change_the_run():
     assert runs[0].nfev == runs[1].nfev
     np.testing.assert_array_equal(runs[0].x, runs[1].x)
     assert runs[1].history is None
+
+
+def test_columns_that_only_some_methods_have():
+    res = lmcma.minimize(sphere, np.ones(3), 0.5, method="saacm", maxfev=120, rng=1, vectorized=True)
+    assert {"model_error", "life_length", "model_nfev", "model_points"} <= set(res.history.columns)
+    assert res.history["model_error"][-1] != 0.5
+    again = History()
+    again.restore(res.history.state_dict())
+    assert again.columns == res.history.columns
+    for column in again.columns:
+        np.testing.assert_array_equal(again[column], res.history[column])
+    plain = lmcma.minimize(sphere, np.ones(3), 0.5, maxfev=30, rng=1, vectorized=True)
+    assert "model_error" not in plain.history.columns
