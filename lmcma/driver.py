@@ -64,6 +64,7 @@ def run(
     compiled = _Compiled(evaluate)
     if compiled.possible(strategy) and recorder is not None:
         recorder.every(_COMPILED_STEP)
+    streamed = strategy.dim >= _STREAMED_FROM and hasattr(evaluate, "one_by_one") and hasattr(strategy, "ask_blocks")
     with _Interrupts() as interrupts:
         try:
             while limit is None and strategy.stop() is None:
@@ -73,7 +74,7 @@ def run(
                 values = compiled.advance(strategy, due)
                 if values is not None:
                     f = values
-                elif strategy.dim >= _STREAMED_FROM and hasattr(evaluate, "one_by_one"):
+                elif streamed:
                     f = cast(Any, evaluate).one_by_one(_points(strategy, interrupts), strategy.popsize)
                     strategy.tell(None, f)
                 else:

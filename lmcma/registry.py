@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from lmcma.errors import ArgumentTypeError, StateError, UnknownMethodError, near_miss
+from lmcma.termination import PROFILES, StopOption, StopRules, stop_rules
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -198,8 +199,7 @@ _SLOW_LEARNERS = ("lm-cma", "lm-cma-es", "lm-ma", "rm-es", "vkd-cma")
 def _restarted(base: Method, scheme: str) -> Method:
     """`base` with restarts by `scheme`."""
     how, reference = _SCHEMES[scheme]
-    rules: dict[str, Any] = {"stop": {"maxiter": None}} if base.name in _SLOW_LEARNERS else {}
-    profile = f"bbob with{'out' if rules else ''} its maxiter"
+    profile = f"bbob with{'out' if base.name in _SLOW_LEARNERS else ''} its maxiter"
     return Method(
         f"{scheme}-{base.name}",
         _RESTARTS,
@@ -207,7 +207,7 @@ def _restarted(base: Method, scheme: str) -> Method:
         reference,
         f"{base.settings.split('; stop')[0]}; stop profile {profile}; no final mean",
         base.cost,
-        {"strategy": base.name, "scheme": scheme, **rules, **base.options},
+        {"strategy": base.name, "scheme": scheme, **base.options},
         inner=base.name,
     )
 
@@ -417,7 +417,20 @@ def make(
     for name in options:
         if name not in known:
             raise ArgumentTypeError(f"method {found.name!r} has no option {name!r}; {near_miss(name, known)}")
+    options["stop"] = _with_own_rules(options.get("stop"), found)
     return cast("Strategy", cast(Any, found.load())(x0, sigma0, **{**found.options, **options}))
+
+
+def restart_rules(strategy: str) -> StopRules:
+    """The default rules of a run of this method in a chain of restarts."""
+    rules = PROFILES["bbob"]
+    return dataclasses.replace(rules, maxiter=None) if strategy in _SLOW_LEARNERS else rules
+
+
+def _with_own_rules(stop: StopOption, method: Method) -> StopOption:
+    """A user's `stop` on top of the profile that makes the method what it is, if there is one."""
+    own = method.options.get("stop")
+    return stop if own is None else stop_rules(stop, default=PROFILES[own])
 
 
 def from_state(state: State) -> Strategy:

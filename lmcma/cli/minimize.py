@@ -13,9 +13,9 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -393,9 +393,8 @@ def _progress(
     def line() -> Text:
         return Text(f"{time.monotonic() - started:7.1f} s  {text}", no_wrap=True, overflow="ellipsis")
 
-    def watched(x: FloatArray) -> FloatArray:
+    def look() -> None:
         nonlocal text, due
-        f = evaluate(x)
         now = time.monotonic()
         if (
             now >= due and strategy.nfev
@@ -403,7 +402,19 @@ def _progress(
             best = strategy.result()
             text = f"{best.nfev} evaluations   best f {best.fun:.8g}   sigma {best.sigma:.3g}"
             due = now + 1 / _UPDATES_PER_SECOND
+
+    def watched(x: FloatArray) -> FloatArray:
+        f = evaluate(x)
+        look()
         return f
+
+    def one_by_one(points: Iterable[FloatArray], k: int) -> FloatArray:
+        look()
+        f: FloatArray = cast(Any, evaluate).one_by_one(points, k)
+        return f
+
+    if hasattr(evaluate, "one_by_one"):
+        watched.one_by_one = one_by_one  # type: ignore[attr-defined]
 
     console = Console(stderr=True)
     with Live(

@@ -290,7 +290,7 @@ def axis_ratio(G: FloatArray, n: int, c_1: float) -> float:
     k, a2 = len(G), 1 - c_1
     scales = np.sqrt(c_1 * a2 ** np.arange(k - 1, -1, -1.0))
     gram = np.linalg.eigvalsh(G * np.outer(scales, scales)) if k else np.zeros(1)
-    low = a2**k + (gram[k - n] if k >= n else 0.0)
+    low = a2**k + (max(float(gram[k - n]), 0.0) if k >= n else 0.0)
     return float(np.sqrt((a2**k + gram[-1]) / low))
 
 

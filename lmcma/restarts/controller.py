@@ -28,7 +28,7 @@ from lmcma.restarts.schemes import SCHEMES, Kind, Plan, Scheme, Tally, book, nex
 from lmcma.result import Result, outcome
 from lmcma.strategies.base import FORMAT, NO_LIMIT
 from lmcma.strategies.protocol import Strategy
-from lmcma.termination import PROFILES, Stop, StopOption, StopReason, StopRules, first_of, stop_rules
+from lmcma.termination import Stop, StopOption, StopReason, StopRules, first_of, stop_rules
 from lmcma.typing import FloatArray, IntArray, State
 
 
@@ -82,7 +82,8 @@ class Restarts:
     popsize : int, optional
         Population of the first run; the default of the method otherwise.
     stop : str, StopRules or mapping, optional
-        Stopping rules of a single run; the profile "bbob" by default.
+        Stopping rules of a single run; by default the profile "bbob", for methods that learn slowly (`lm-cma` and the
+        like) without its limit of iterations.
     ftarget, maxfev, maxiter
         Limits of all runs together.
     max_memory : float, optional
@@ -133,7 +134,7 @@ class Restarts:
         self.final_mean = bool(final_mean)
         kind = cast(Any, registry.methods()[strategy].load())
         self._default_popsize = kind.default_popsize(n) if popsize is None else as_count("popsize", popsize, 2)
-        self.rules = stop_rules(stop, default=PROFILES["bbob"])
+        self.rules = stop_rules(stop, default=registry.restart_rules(strategy))
         self.ftarget, self.maxfev, self.maxiter = as_limits(ftarget, maxfev, maxiter)
         self.max_memory = max_memory
         self.options = options

@@ -15,6 +15,8 @@ import dataclasses
 import enum
 import math
 
+from lmcma.errors import ArgumentError
+
 
 class Kind(enum.StrEnum):
     """The regime of a run."""
@@ -54,6 +56,10 @@ class Scheme:
     sigma_decay: float = 1.0
     adaptive_budget: bool = False
     max_large: float = 9
+
+    def __post_init__(self) -> None:
+        if not self.growth >= 1:
+            raise ArgumentError(f"`growth` must be >= 1; got {self.growth!r}.")
 
 
 SCHEMES = {

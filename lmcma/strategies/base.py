@@ -140,6 +140,7 @@ class PopulationStrategy(ABC):
         self._rng = random.generator(rng)
         self._key = int(self._rng.integers(2**63))  # of the stream of normal numbers
         self._batch = -1  # number of the batch drawn last
+        self._ready = -1  # and of that whose rows can be written again: an older one where `ask` was interrupted
 
         self._nfev = 0
         self._nit = 0
@@ -342,10 +343,8 @@ class PopulationStrategy(ABC):
         """
         rows = self._asked or self.popsize
         x = np.empty((rows, self._n)) if out is None else as_out(out, rows, self._n)
-        if self._asked:
-            self._write_batch(x, again=True)
-            return x
-        self._begin(rows)
+        if not self._asked:
+            self._begin(rows)
         self._write_batch(x)
         return x
 
@@ -383,7 +382,9 @@ class PopulationStrategy(ABC):
         if not self._asked:
             self._begin(asked)
             self._probe = np.empty((0, 0))
+        if self._ready != self._batch:
             self._prepare_rows()
+            self._ready = self._batch
         x = np.empty((min(rows, asked), self._n))
         batch, last = self._batch, self.missing[-1]
         for first in range(0, last + 1, rows):
@@ -559,6 +560,7 @@ class PopulationStrategy(ABC):
             raise StateError(f"`state` has an entry that does not fit the others: {e}") from e
         if es._asked:
             es._prepare_rows()
+            es._ready = es._batch
         return es
 
     # ---------------------------------------------------------------- telling
@@ -701,12 +703,13 @@ class PopulationStrategy(ABC):
         self._foreign.clear()
         return np.array([e[0] for e in entries]), np.array([e[1] for e in entries])
 
-    def _write_batch(self, out: FloatArray, again: bool = False) -> None:
+    def _write_batch(self, out: FloatArray) -> None:
         """Write the batch that is out, injected points included, and note what it is."""
-        if again:
+        if self._ready == self._batch:
             self._write_again(out)
         else:
             self._write(out)
+            self._ready = self._batch
         if len(self._injected):
             out[: len(self._injected)] = self._injected
         self._remember(out)
@@ -732,7 +735,7 @@ class PopulationStrategy(ABC):
         """The batch that is out, in every `_stride`-th cluster of columns, to notice edited rows."""
         if len(self._probe) < self._asked:  # the batch never was in one piece
             x = np.empty((self._asked, self._n))
-            self._write_batch(x, again=True)
+            self._write_batch(x)
         return self._probe
 
     def _asked_row(self, row: int) -> FloatArray:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lmcma import random
-from lmcma.arguments import as_count
+from lmcma.arguments import as_count, as_point
 from lmcma.errors import ArgumentError
 from lmcma.kernels import limited_memory as kernels
 from lmcma.kernels import stopping
@@ -35,6 +35,7 @@ from lmcma.typing import BoolArray, FloatArray, State
 
 _SNAPSHOT_COORDINATES = 4096
 _FLOAT32_FROM = 65_536  # variables
+_LONGEST_FLOAT32 = 1e33  # length of a path whose products with base vectors are still numbers
 _SIGNS_FROM = 10  # below, so few sign vectors exist (2^n) that candidates coincide
 
 
@@ -85,8 +86,11 @@ def _storage(n: int, storage: str | None = None) -> str:
     return storage or ("float64" if n < _FLOAT32_FROM else "float32")
 
 
-def _in_default(n: int, stored: int | None, storage: str) -> int:
-    """How many paths in the default storage take the memory of so many in another one."""
+def _in_default(x0: ArrayLike, stored: int | None, storage: str | None) -> int | None:
+    """How many paths in the default storage take the memory of so many in the storage wanted."""
+    n = len(as_point("x0", x0))
+    if storage in (None, _storage(n)):
+        return stored
     paths = (stored or default_popsize(n)) * np.dtype(storage).itemsize
     return int(-(-paths // np.dtype(_storage(n)).itemsize))
 
@@ -191,7 +195,7 @@ class LMCMA(PopulationStrategy):
             maxiter=maxiter,
             max_memory=max_memory,
             rng=rng,
-            stored=memory if storage in (None, _storage(np.size(x0))) else _in_default(np.size(x0), memory, storage),
+            stored=_in_default(x0, memory, storage),
         )
         n, popsize = self._n, self._popsize
         self.noise = noise or ("rademacher" if n >= _SIGNS_FROM else "gaussian")
@@ -351,6 +355,8 @@ class LMCMA(PopulationStrategy):
         longest = math.sqrt(float(self._G.diagonal()[:k].max()))  # NaN and infinity come through
         factors = float(self._b[:k].sum() + self._d[:k].sum())
         reach = max(reach, 1e3 * self._n * self._sigma * (1 + longest)) + 0.0 * factors * longest
+        if self.storage == "float32" and not longest < _LONGEST_FLOAT32:
+            reach = math.inf
 
         # population success rule; points beyond the population have no part in it
         if self._f_previous is not None:
@@ -407,7 +413,8 @@ class LMCMA(PopulationStrategy):
             kernels.drop_row(self._P, self._V, self._G, self._ages, first, p.memory)
             self._stored -= 1
         last = self._stored
-        self._P[last] = self._p_c
+        with np.errstate(over="ignore"):  # float32; a rule ends the run
+            self._P[last] = self._p_c
         self._ages[last] = g
         self._stored += 1
         self._multiply(last)

@@ -124,7 +124,7 @@ class LMCMAES(LMCMA):
             rng=rng,
         )
         bases = len(self._used)
-        kept = kept_columns(self._n, bases) if self.noise == "gaussian" else 0
+        kept = kept_columns(self._n, self._popsize) if self.noise == "gaussian" else 0
         self._kept = np.empty((bases, kept), self.storage)
         self._longest = np.empty(0)
         self._kept_batch = -1  # whose base vectors these are

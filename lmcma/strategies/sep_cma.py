@@ -319,7 +319,7 @@ class SepCMAES(PopulationStrategy):
             state["x0"],
             state["sigma0"],
             variant=state["variant"],
-            threads=state["threads"],
+            threads=state.get("threads", 1),
             stop=StopRules(**state["rules"]),
             **cls._limits_of(state),
         )

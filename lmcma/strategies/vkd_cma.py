@@ -258,7 +258,7 @@ class VkDCMA(PopulationStrategy):
 
         Other vectors are x0, best point, mean, p_c, D, last and next step, two now and then for the rules on sizes.
         """
-        k = max(1, default_k_max(n) if stored is None else stored)
+        k = max(1, min(n - 1, default_k_max(n) if stored is None else stored))
         rows = k + popsize // 2 + 2
         wide = popsize // 2 + 2 > n
         return {
@@ -308,8 +308,9 @@ class VkDCMA(PopulationStrategy):
         V = self._V[: len(self._S), :columns]
         diagonal = np.einsum("i,ij,ij->j", self._S, V, V)
         diagonal += 1.0
-        diagonal *= self._D[:columns]
-        diagonal *= self._D[:columns]
+        with np.errstate(over="ignore"):  # a rule ends the run then
+            diagonal *= self._D[:columns]
+            diagonal *= self._D[:columns]
         return diagonal
 
     def snapshot(self) -> Mapping[str, Any]:
@@ -442,9 +443,10 @@ class VkDCMA(PopulationStrategy):
         eigenvalues, R = np.maximum(eigenvalues[::-1], 0.0), R[:, ::-1]
         spread = float(eigenvalues[k:].sum()) / (n - k)  # what is left out, over all other directions
         active = min(k, int((eigenvalues > _NEGLIGIBLE * eigenvalues[0]).sum()))
+        spread = max(spread, _NEGLIGIBLE * float(eigenvalues[0]))  # where alpha2 is 0, nothing else may be left
         found = eigenvalues[:active]
         S, T = np.zeros(max(1, active)), np.zeros((max(1, active), len(roots)))  # V = T U
-        S[:active] = (found - spread) / (alpha2 + spread)
+        S[:active] = np.maximum(found - spread, 0.0) / (alpha2 + spread)
         T[:active] = (U @ R[:, :active] / found if len(U) else R[:, :active] / np.sqrt(found)).T
         old_S, self._S = self._S, S
         before = np.log1p(self._of_k(old_S[: self._active]))

@@ -301,3 +301,27 @@ def test_an_array_for_candidates_that_is_not_aligned_is_refused(method):
         es.ask(raw[3 : 3 + 8 * n * es.popsize].view(float).reshape(es.popsize, n))
     whole = raw[: 8 * n * es.popsize].view(float).reshape(es.popsize, n)
     np.testing.assert_array_equal(es.ask(out=whole), es.ask())
+
+
+@pytest.mark.parametrize("method", ["lm-cma", "lm-cma-es", "lm-ma", "rm-es", "vkd-cma", "cma"])
+def test_a_batch_that_was_drawn_but_not_written_is_written_later(method, monkeypatch):
+    """`ask` may be interrupted between the two; the batch is the one that it would have returned."""
+    es, other = (lmcma.make(method, np.ones(80), 1.0, rng=1, stop="none") for _ in range(2))
+    for each in (es, other):
+        for _ in range(5):
+            x = each.ask()
+            each.tell(x, ellipsoid(x))
+    with monkeypatch.context() as broken:
+        broken.setattr(type(es), "_write", lambda self, out: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            es.ask()
+    np.testing.assert_array_equal(es.ask(), other.ask())
+
+
+@pytest.mark.parametrize(("method", "n"), [("lm-cma", 5), ("lm-cma-es", 5), ("rm-es", 2), ("vkd-cma", 5)])
+def test_the_axis_ratio_of_a_matrix_of_few_variables_is_a_number(method, n):
+    """On a linear function paths become long and parallel; a rounded eigenvalue was negative once."""
+    options = {"popsize": 500, "options": {"k": 4}} if method == "vkd-cma" else {}
+    res = lmcma.minimize(lambda x: -x[0], np.zeros(n), 1.0, method=method, rng=1, maxfev=40_000, **options)
+    assert not np.isnan(res.history["axis_ratio"]).any()
+    assert res.stop.reason in ("maxfev", "tolupsigma")

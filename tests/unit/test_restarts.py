@@ -9,6 +9,7 @@ from scipy.stats import kstest
 
 import lmcma
 from lmcma.errors import ArgumentError, ArgumentTypeError, ProtocolError, RestartWarning, ShapeError
+from lmcma.optimize import strategy_of
 from lmcma.restarts.schemes import SCHEMES, Kind, Plan, Tally, book, next_run, small_share
 from lmcma.testfunctions import rastrigin, sphere
 
@@ -339,3 +340,22 @@ def test_restarts_of_large_scale_methods_have_no_limit_of_iterations():
     assert lmcma.make("independent-lm-cma", [1.0] * 5, 1.0).rules.maxiter is None
     assert lmcma.make("ipop-lm-ma", [1.0] * 64, 1.0, stop={"tolx": 1e-9}).rules.tolx == 1e-9
     assert lmcma.make("ipop-cma", [1.0] * 5, 1.0).rules.maxiter == "bbob"
+
+
+@pytest.mark.parametrize("stop", [None, {"tolx": 1e-9}])
+def test_a_method_keeps_its_profile_however_it_is_asked_for(stop):
+    """`minimize` and the command line say ``stop=None``, which once switched the profile of a method off."""
+    options = {"x0_box": (-1, 1), "stop": stop}
+    for name in ("lm-cma", "lm-ma"):
+        chains = [lmcma.make(f"ipop-{name}", np.ones(100), 1.0, **options)]
+        chains += [strategy_of(name, np.ones(100), 1.0, scheme, options) for scheme in ("ipop", SCHEMES["ipop"])]
+        assert [es.rules.maxiter for es in chains] == [None] * 3
+    acma = lmcma.make("ipop-acma", np.ones(3), 1.0, **options).rules
+    assert (acma.tolfun, acma.equalfunvals) == (1e-12, "matlab")
+    assert acma.tolx == (1e-9 if stop else 1e-11)
+    assert lmcma.make("ipop-acma", np.ones(3), 1.0, x0_box=(-1, 1), stop="none").rules.tolx is None
+
+
+def test_populations_do_not_shrink():
+    with pytest.raises(ArgumentError, match="`growth` must be >= 1; got"):
+        lmcma.Scheme("x", growth=0.5)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import lmcma
-from lmcma.errors import ArgumentError, MemoryLimitError
+from lmcma.errors import ArgumentError, MemoryLimitError, ShapeError
+from lmcma.kernels import noise
 from lmcma.kernels.noise import block
 from lmcma.testfunctions import cigar, ellipsoid
 from tests.reference import limited_memory_twin as twin
@@ -42,10 +43,10 @@ def test_memory_that_is_asked_for(method):
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("noise", ["rademacher", "gaussian"])
-def test_candidates_and_scalar_products(method, noise):
+@pytest.mark.parametrize("law", ["rademacher", "gaussian"])
+def test_candidates_and_scalar_products(method, law):
     """Candidates are those of the recursion to the digits of what is stored; scalar products have all digits."""
-    es = run(method, ellipsoid, 300, 400, storage="float32", noise=noise, memory=12)
+    es = run(method, ellipsoid, 300, 400, storage="float32", noise=law, memory=12)
     P = es.paths.astype(float)
     assert es.paths.dtype == np.float32
     G = P @ P.T
@@ -97,3 +98,30 @@ def test_as_many_evaluations(method):
             assert es.stop().reason == "ftarget"
             found.append(es.nfev)
     assert np.median(counts["float32"]) == pytest.approx(np.median(counts["float64"]), rel=0.1)
+
+
+def test_the_start_is_looked_at_first():
+    with pytest.raises(ShapeError):
+        lmcma.LMCMA([], 0.5, storage="float32")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_paths_that_grow_out_of_float32_end_the_run(method):
+    """On a linear function, without any other rule; nothing is warned of."""
+    es = lmcma.make(method, np.zeros(30), 1.0, rng=1, storage="float32", stop="none")
+    while not es.stop():
+        x = es.ask()
+        assert np.isfinite(x).all()
+        es.tell(x, -x[:, 0])
+    assert es.stop().reason == "numeric"
+    assert not np.isnan(es.stop().value)
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("columns", [30_000, 50_000])
+def test_normal_numbers_are_kept_where_the_estimate_says_so(mirrored, columns, monkeypatch):
+    monkeypatch.setattr(noise, "_KEPT", 40_000 * 35)
+    es = lmcma.LMCMAES(np.zeros(columns), 1.0, mirrored=mirrored)
+    numbers = es.memory_parts(columns, es.popsize)["normal numbers of the population"]
+    assert (es._kept.size > 0) == (numbers > 0)
+    assert es._kept.nbytes <= numbers
