@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -87,6 +89,9 @@ def test_float32_leaves_the_order(N, n):
 def test_falloff_has_all_digits():
     t = np.concatenate([np.logspace(-18, 2.8, 2000), [0.0, 1e-300, 800.0]])
     np.testing.assert_allclose([kernels.falloff(v) for v in t], -np.expm1(-t), rtol=5e-16)
+    # NaN was a place outside of the table of powers of 2
+    assert kernels.falloff(np.nan) == 1
+    assert kernels.falloff(np.inf) == 1
 
 
 def test_the_ascent_ascends_within_the_box():
@@ -156,6 +161,29 @@ def test_rank_error():
     for k in (2, 7, 30):
         f, model = rng.integers(0, 6, (2, k)).astype(float)
         np.testing.assert_equal(kernels.rank_error(f, model), twin.rank_error(f, model))
+
+
+@pytest.mark.parametrize("k", [64, 65, 66, 100, 257])
+@pytest.mark.parametrize("different", [2, 30, 10**6])
+def test_rank_error_of_many_counts_inversions(k, different):
+    """Above 64 values a merge sort counts: the same to the bit as pair by pair."""
+    rng = np.random.default_rng(k)
+    f, model = rng.integers(0, different, (2, k)).astype(float)
+    for values, ranked in ((f, model), (f, f), (f, -f), (f, np.zeros(k)), (np.where(f > 0, f, -np.inf), model)):
+        assert kernels.rank_error(values, ranked) == twin.rank_error(values, ranked)
+    assert np.isnan(kernels.rank_error(np.ones(k), model))
+    f[3] = np.nan
+    assert kernels.rank_error(f, model) == twin.rank_error(f, model)
+
+
+def test_rank_error_of_thousands_is_quick():
+    """Pair by pair it takes a second and more; a few milliseconds by sorting."""
+    rng = np.random.default_rng(1)
+    f, model = rng.random((2, 30_000))
+    kernels.rank_error(f[:100], model[:100])  # compiles
+    started = time.perf_counter()
+    assert kernels.rank_error(f, model) == pytest.approx(0.5, abs=0.02)
+    assert time.perf_counter() - started < 0.3
 
 
 DEGENERATE = {
