@@ -268,7 +268,7 @@ def rank_error(f: FloatArray, model: FloatArray) -> float:
 
 @kernel
 def _rank_error_of_many(f: FloatArray, model: FloatArray) -> float:
-    """`rank_error` in O(k log k), without NaN: in order of `f`, then of the model, it counts inversions of the model."""
+    """`rank_error` in O(k log k), without NaN: in order of `f`, then of the model, inversions of the model."""
     k = len(f)
     first, second, scratch = np.empty(k, np.int64), np.empty(k, np.int64), np.empty(k, np.int64)
     rank(model, first, scratch)
