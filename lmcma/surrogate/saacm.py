@@ -220,11 +220,12 @@ class SaACMES(CMAES):
     Notes
     -----
     `ask` trains models and searches on them, `tell` tries parameters: from 20 variables on both may take seconds.
-    `result` has `model_fits`, `model_nfev` and `model_seconds`.
+    `result` has `model_fits`, `model_nfev` and `model_seconds`; that of a chain of restarts has not.
 
     What departs from the author's program: ties in the order of the model count as half an error (a constant model
     would have none otherwise), tied points do not order each other, a generation on the model that breaks the
-    distribution down is undone together with those before it, and h_sigma counts true generations.
+    distribution down is undone together with those before it, h_sigma counts true generations, and all runs of a chain
+    of restarts have models.
 
     Examples
     --------
@@ -395,7 +396,7 @@ class SaACMES(CMAES):
         # a population that the budget cuts short teaches nothing: no model for it
         if self._uses_models() and self._nit >= self._control.first - 1 and self.popsize == self._popsize:
             before = self._s.copy(), self._table.copy(), self._long.copy()
-            batch, nfev = self._batch, self.model_nfev
+            counts = self._batch, self.model_fits, self.model_nfev
             try:
                 frame = self._whitening()
                 self._model = self._train(frame)
@@ -405,7 +406,8 @@ class SaACMES(CMAES):
             except BaseException:  # out of memory, or by the keyboard: to be asked again
                 self._undo(before)
                 self._frame = self._model = None
-                self._life, self._batch, self.model_nfev = life, batch, nfev
+                self._life = life
+                self._batch, self.model_fits, self.model_nfev = counts
                 raise
         self.model_seconds += time.perf_counter() - started
         super()._draw()

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from lmcma.errors import ArgumentError, ProtocolError, ShapeError
+from lmcma.errors import ArgumentError, ArgumentTypeError, ProtocolError, ShapeError
 from lmcma.kernels import ranksvm as kernels
 from lmcma.surrogate import RankSVM
 from lmcma.surrogate.ranksvm import Settings, train
@@ -234,5 +234,21 @@ def test_public_class():
         RankSVM().fit(x, f[:7])
     with pytest.raises(ShapeError):
         model.predict(np.ones((3, 2)))
+    assert model.predict(new[0]).shape == (1,)
+    # errors of NumPy came through, and values for points that are none
+    for wrong, error in (
+        ("text", ArgumentTypeError),
+        ([[1.0, 2.0, 3.0], [1.0]], ArgumentTypeError),
+        (new * 1j, ArgumentTypeError),
+        (np.full((2, 3), np.nan), ArgumentError),
+        (1.0, ShapeError),
+        (np.ones((2, 2, 3)), ShapeError),
+    ):
+        with pytest.raises(error):
+            model.predict(wrong)
+        with pytest.raises(error):
+            RankSVM().fit(wrong, f[:2])
+    with pytest.raises(ArgumentTypeError):
+        RankSVM().fit(x, ["a"] * 80)
     with pytest.raises(ArgumentError, match="`c_sigma` must be > 0"):
         RankSVM(c_sigma=0)
