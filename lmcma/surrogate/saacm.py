@@ -279,7 +279,7 @@ class SaACMES(CMAES):
         self.control, self.noisy = control, bool(noisy)
         self.threads = as_count("threads", threads, 1)
         most = (60 if control == "kl" else 20) if longest is None else as_count("longest", longest, 0)
-        self._control = SaACMParameters(longest=most)
+        self._schedule = SaACMParameters(longest=most)
         self.intensity = default_intensity(n) if intensity == "k" else as_count("intensity", intensity, 1)
         tried = default_hyper_popsize(n) if hyper_popsize is None else as_count("hyper_popsize", hyper_popsize, 0)
         if tried == 1:
@@ -394,7 +394,7 @@ class SaACMES(CMAES):
         if self.control == "kl":
             self._life = 0  # unless there is a phase
         # a population that the budget cuts short teaches nothing: no model for it
-        if self._uses_models() and self._nit >= self._control.first - 1 and self.popsize == self._popsize:
+        if self._uses_models() and self._nit >= self._schedule.first - 1 and self.popsize == self._popsize:
             before = self._s.copy(), self._table.copy(), self._long.copy()
             counts = self._batch, self.model_fits, self.model_nfev
             try:
@@ -418,7 +418,7 @@ class SaACMES(CMAES):
 
     def _uses_models(self) -> bool:
         used_up = self.surrogate_maxfev is not None and self._nfev >= self.surrogate_maxfev
-        return self._control.longest > 0 and not used_up
+        return self._schedule.longest > 0 and not used_up
 
     def _whitening(self) -> tuple[FloatArray, FloatArray] | None:
         """The mean and W, W^T W = C^(-1), at this moment."""
@@ -448,7 +448,7 @@ class SaACMES(CMAES):
 
         life : the life length so far; before : what to go back to.
         """
-        most = self._control.longest if self.control == "kl" else life
+        most = self._schedule.longest if self.control == "kl" else life
         threshold = self._divergence_limit()
         if most == 0 or threshold == 0:
             return
@@ -478,7 +478,7 @@ class SaACMES(CMAES):
 
     def _divergence_limit(self) -> float:
         """How far the distribution may move from where the model was trained; infinity where the error decides."""
-        p = self._control
+        p = self._schedule
         if self.control == "error":
             return math.inf
         if not self._error < p.threshold:
@@ -525,7 +525,7 @@ class SaACMES(CMAES):
         return taken
 
     def _learn_whole(self, x: FloatArray, f: FloatArray) -> tuple[int, int, float]:
-        if not self._control.longest:
+        if not self._schedule.longest:
             return super()._learn_whole(x, f)
         points = self._points()
         if len(x) and not np.array_equal(x, points):
@@ -538,7 +538,7 @@ class SaACMES(CMAES):
     def _update(
         self, f: FloatArray, own: BoolArray, foreign_x: FloatArray | None, foreign_f: FloatArray | None
     ) -> None:
-        if not self._control.longest:
+        if not self._schedule.longest:
             super()._update(f, own, foreign_x, foreign_f)
             return
         points = self._points()
@@ -548,7 +548,7 @@ class SaACMES(CMAES):
         self._absorb(lesson, points, f, own, foreign_x, foreign_f)
 
     def _learn_part(self, f: FloatArray, injected: FloatArray) -> None:
-        if not self._control.longest:
+        if not self._schedule.longest:
             return
         x = np.empty((len(f), self._n))
         self._write_again(x)
@@ -594,7 +594,7 @@ class SaACMES(CMAES):
         foreign_f: FloatArray | None,
     ) -> None:
         """Let the model's error decide about the next ones, and archive the points."""
-        p = self._control
+        p = self._schedule
         if lesson is not None:
             self._error = (1 - p.smoothing) * self._error + p.smoothing * lesson.error
             self._settings, self._searcher = lesson.settings, lesson.searcher
@@ -709,7 +709,7 @@ class SaACMES(CMAES):
             "control": self.control,
             "intensity": self.intensity,
             "hyper_popsize": self.hyper_popsize,
-            "longest": self._control.longest,
+            "longest": self._schedule.longest,
             "surrogate_maxfev": self.surrogate_maxfev,
             "noisy": self.noisy,
             "threads": self.threads,
@@ -758,4 +758,13 @@ def _framed(frame: tuple[FloatArray, FloatArray], x: FloatArray) -> FloatArray:
     return np.ascontiguousarray(W @ (x - mean).T)
 
 
-__all__ = ["SaACMES", "SaACMParameters", "default_intensity", "default_points", "divergence", "life_length"]
+__all__ = [
+    "SaACMES",
+    "SaACMParameters",
+    "default_hyper_popsize",
+    "default_intensity",
+    "default_points",
+    "divergence",
+    "life_length",
+    "memory_of_models",
+]

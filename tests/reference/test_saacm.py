@@ -422,6 +422,18 @@ def test_an_exception_in_the_search_for_parameters_leaves_no_trace(place):
     for each in (es, other):
         each.tell(x, f)
     assert_same_state(es, other)
+    # told in parts, the batch is over and lost: the run goes on with the next
+    x = es.ask()
+    mean, size = es.mean.copy(), len(es.archive[1])
+    setattr(es, place, fails)
+    es.tell(None, f[:3], ids=range(3))
+    with pytest.raises(MemoryError):
+        es.tell(None, f[3:], ids=range(3, len(f)))
+    delattr(es, place)
+    assert len(es.missing) == 0
+    np.testing.assert_array_equal(es.mean, mean)
+    assert len(es.archive[1]) == size
+    assert run(es, ellipsoid, 2).nit == other.nit + 3
 
 
 def test_generations_on_models_are_no_iterations_with_a_diagonal_matrix():
