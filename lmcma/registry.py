@@ -295,7 +295,10 @@ class MethodTable(Mapping[str, Method]):
         shown = [m for m in self.values() if m.inner == "" or m.name.endswith("-acma")]
         hows = "; ".join(f"{scheme}: {how}" for scheme, (how, _) in _SCHEMES.items())
         names = ", ".join(f"{scheme}-*" for scheme in _SCHEMES)
-        settings = "those of the method, but for stop profile bbob with its maxiter (lm-*, rm-es, vkd-cma: without)"
+        settings = (
+            "those of the method, but for stop profile bbob with its maxiter (lm-*, rm-es, vkd-cma: without); "
+            "saacm, saacm-k and kl-acm: stop profile ipop-acma with ipop, else loshchilov-2012, final means evaluated"
+        )
         restarted = Method(
             names, "", f"any other method with restarts; {hows}", "as above", settings, "that of the method"
         )

@@ -95,6 +95,9 @@ def memory_limit(max_memory: float | None) -> float:
         return math.inf
 
 
+_ATTRIBUTES: dict[type, frozenset[str]] = {}  # that a class gives its strategies
+
+
 class PopulationStrategy(ABC):
     """Base of the strategies that update once per population.
 
@@ -563,6 +566,19 @@ class PopulationStrategy(ABC):
             es._ready = es._batch
         return es
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles are made of the state: fields are views of one array, which would come apart."""
+        kind, state = type(self), self.state_dict()
+        if kind not in _ATTRIBUTES:
+            _ATTRIBUTES[kind] = frozenset(vars(kind.from_state(state)))
+        others = {name: value for name, value in vars(self).items() if name not in _ATTRIBUTES[kind]}
+        return kind.from_state, (state,), others or None
+
+    def __setstate__(self, others: dict[str, Any]) -> None:
+        """What a user has hung on the strategy goes with it."""
+        for name, value in others.items():
+            vars(self).setdefault(name, value)
+
     # ---------------------------------------------------------------- telling
 
     def _take_whole(self, x: Any, f: Any) -> bool:
@@ -691,8 +707,12 @@ class PopulationStrategy(ABC):
                 self._own[:] = True
                 self._mask = self._fired()
         else:
+            self._learn_part(f, injected)
             self._foreign = [e for e in self._foreign if e[2] < 0]
             self._own[:] = True
+
+    def _learn_part(self, f: FloatArray, injected: FloatArray) -> None:  # noqa: B027
+        """Whatever is to be learnt from a batch that was cut short, whose first rows were `injected`: nothing."""
 
     def _take_foreign(self) -> tuple[FloatArray | None, FloatArray | None]:
         """Points and values of the caller's own, those that replace rows first; none are left."""
@@ -760,11 +780,15 @@ class PopulationStrategy(ABC):
             gib = 2.0**30
             # whether memory grows much faster than n
             quadratic = self.memory(1000 * self._n, self._popsize) > 5000 * self.memory(self._n, self._popsize)
-            remedy = "use method='lm-cma' or raise `max_memory`" if quadratic else "raise `max_memory`"
+            remedies = [*self._remedies(), *(["use method='lm-cma'"] if quadratic else []), "raise `max_memory`"]
             raise MemoryLimitError(
                 f"method={self.method!r} needs {need / gib:.3g} GiB for n={self._n}, popsize={self._popsize}; "
-                f"the limit is {limit / gib:.3g} GiB. Please {remedy}."
+                f"the limit is {limit / gib:.3g} GiB. Please {' or '.join(remedies)}."
             )
+
+    def _remedies(self) -> list[str]:
+        """Options of the strategy that save memory."""
+        return []
 
     def _as_ids(self, ids: Any, k: int) -> IntArray:
         rows = np.asarray(ids)

@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lmcma.arguments import as_batch, as_points, as_positive, as_values
+from lmcma.arguments import as_points, as_positive, as_values
 from lmcma.errors import ArgumentError, ProtocolError, ShapeError
 from lmcma.kernels import ranksvm as kernels
 from lmcma.typing import BoolArray, FloatArray, IntArray
@@ -84,7 +84,12 @@ def enough(f: FloatArray, n: int) -> bool:
 
 def scratch(N: int) -> FloatArray:
     """Scratch for the training on up to N points: of float32 where that is faster, which leaves the order the same."""
-    return np.empty((N, N), np.float64 if N < _FLOAT32_FROM else np.float32)
+    return np.empty((N, N), np.float64 if scratch_item(N) == 8 else np.float32)
+
+
+def scratch_item(N: int) -> int:
+    """Bytes of a number in `scratch`."""
+    return 8 if N < _FLOAT32_FROM else 4
 
 
 def train(Z: FloatArray, f: FloatArray, settings: Settings) -> Fitted | None:
@@ -102,6 +107,14 @@ def train(Z: FloatArray, f: FloatArray, settings: Settings) -> Fitted | None:
 
 def _numbers(settings: Settings) -> tuple[float, float, float, float]:
     return settings.c_base, settings.c_pow, settings.c_sigma, settings.sweeps
+
+
+def _shape(x: ArrayLike) -> tuple[int, ...]:
+    """The shape of `x`; (0,) where it has none."""
+    try:
+        return np.shape(x)
+    except ValueError:  # rows of different lengths
+        return (0,)
 
 
 class RankSVM:
@@ -154,15 +167,15 @@ class RankSVM:
         Raises
         ------
         ArgumentError
-            Fewer than max(3, n + 1) different finite values, or all points are the same.
+            Fewer than max(3, n + 1) different finite values, all points the same, or one of them not finite.
         ShapeError, ArgumentTypeError
             `x` and `f` do not fit each other, or are not numbers.
         """
         values = as_values(f)
-        points = np.asarray(x, dtype=np.float64)
-        if points.ndim != 2 or len(points) != len(values):
-            raise ShapeError(f"`x` must have a row for each of the {len(values)} values; got shape {points.shape}.")
-        points = as_points("x", points, points.shape[1])
+        shape = _shape(x)
+        points = as_points("x", x, shape[-1] if shape else 1)
+        if len(shape) != 2 or len(points) != len(values):
+            raise ShapeError(f"`x` must have a row for each of the {len(values)} values; got shape {shape}.")
         used = ~np.isnan(values)
         points, values = points[used], values[used]
         settings = Settings(len(values), 6.0, self.c_pow, self.c_sigma, self.sweeps)
@@ -175,15 +188,16 @@ class RankSVM:
         return self
 
     def predict(self, x: ArrayLike) -> FloatArray:
-        """Values of points x, (k, n), as an array (k,): only their order means anything, smaller is better.
+        """Values of points x, (k, n) or (n,), as an array (k,): only their order means anything, smaller is better.
 
         Raises
         ------
+        ArgumentError, ArgumentTypeError, ShapeError
+            `x` is not finite, not numbers, or of other dimension than the points of `fit`.
         ProtocolError
             There is no model yet.
         """
         if self._model is None:
             raise ProtocolError("`predict` needs a model; there is none. Call `fit` first.")
-        rows = np.asarray(x, dtype=np.float64)
-        points = as_batch(rows, len(rows), len(self._model.Z))
+        points = as_points("x", x, len(self._model.Z))
         return self._model.values(np.ascontiguousarray(points.T))

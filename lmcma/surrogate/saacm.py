@@ -13,18 +13,19 @@ optimization. CAp 2013 (KL-ACM-ES).
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import math
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from lmcma import random
-from lmcma.arguments import as_count
+from lmcma.arguments import as_count, as_point
 from lmcma.errors import ArgumentError
 from lmcma.kernels import covariance as cma_kernels
 from lmcma.kernels import ranksvm as kernels
@@ -32,7 +33,7 @@ from lmcma.kernels import stopping
 from lmcma.kernels.batch import EDITED
 from lmcma.result import Result
 from lmcma.strategies.cma import CMAES
-from lmcma.surrogate.ranksvm import Fitted, Settings, enough, in_order, scratch, train
+from lmcma.surrogate.ranksvm import Fitted, Settings, enough, in_order, scratch, scratch_item, train
 from lmcma.termination import Stop, StopOption, StopReason
 from lmcma.typing import BoolArray, FloatArray, IntArray, State
 
@@ -40,7 +41,7 @@ _LEAST_FOR_INTENSITY = 4  # generations on the model, from which on they are int
 _LARGEST_SAMPLE = 100_000  # points of one
 _SEARCHED = ("points", "c_base", "c_pow", "c_sigma", "sweeps")
 _MAX_CONDITION = 1e14
-_BROKEN = sum(1 << rule for rule in (stopping.NUMERIC, stopping.EIGEN_FAILURE, stopping.CONDITIONCOV))
+_BROKEN = 1 << stopping.NUMERIC | 1 << stopping.EIGEN_FAILURE  # the condition has a test of its own, not the user's
 
 
 def default_points(n: int) -> int:
@@ -61,6 +62,11 @@ def default_intensity(n: int) -> int:
     return 1 if n < 10 else int(10 ** (1 + math.log2(n / 10)) + 1e-9)
 
 
+def default_hyper_popsize(n: int) -> int:
+    """Parameters of the model tried after each generation: 20 for n <= 10, else none, for each costs a training."""
+    return 20 if n <= 10 else 0
+
+
 def life_length(error: float, most: int = 20, threshold: float = 0.45) -> int:
     """Generations on the model for a smoothed rank error: floor((threshold - error) / threshold most) - 1, at least 0.
 
@@ -68,6 +74,21 @@ def life_length(error: float, most: int = 20, threshold: float = 0.45) -> int:
     [19, 16, 10, 1, 0]
     """
     return min(max(math.floor((threshold - error) / threshold * most) - 1, 0), most)
+
+
+def memory_of_models(
+    n: int, popsize: int, *, hyper_popsize: int | None = None, intensity: int = 1, threads: int = 1
+) -> dict[str, float]:
+    """Bytes that models take, by what takes them: options as those of `SaACMES`."""
+    searched = default_hyper_popsize(n) if hyper_popsize is None else hyper_popsize
+    points = default_points(n) * (2 if searched else 1)
+    matrices = 8.0 * points**2 + (threads if searched else 1) * scratch_item(points) * points**2
+    rows = min(intensity, max(1, _LARGEST_SAMPLE // popsize)) * popsize
+    return {
+        "distances and kernel matrices": matrices,
+        "training points": 8.0 * 3 * points * n,
+        "populations on the model": 8.0 * 2 * rows * (n + 1),
+    }
 
 
 def divergence(
@@ -124,6 +145,31 @@ class SaACMParameters:
     divergence: float = 1e3
 
 
+@dataclasses.dataclass(frozen=True)
+class Lesson:
+    """What is learnt from a model's error on new points.
+
+    Parameters
+    ----------
+    error : float
+        The rank error.
+    settings : Settings
+        Parameters of the next model.
+    searcher : CMAES or None
+        Their search, gone on.
+    fits : int
+        Models trained for it.
+    """
+
+    error: float
+    settings: Settings
+    searcher: CMAES | None
+    fits: int
+
+
+Distribution: TypeAlias = tuple[FloatArray, IntArray, FloatArray]  # state, table and long histories of CMA-ES
+
+
 class SaACMES(CMAES):
     """saACM-ES, self-adaptive surrogate-assisted CMA-ES.
 
@@ -157,7 +203,7 @@ class SaACMES(CMAES):
     longest : int, optional
         Generations on the model at most; 20 by default, 60 for ``control="kl"``. With 0 there is no model.
     surrogate_maxfev : int, optional
-        No models any more after so many evaluations.
+        No models any more after so many evaluations of a run, each one where there are restarts.
     noisy : bool
         For noisy objectives: learning rates of C divided by 5, and no rule on small steps.
     threads : int
@@ -174,11 +220,12 @@ class SaACMES(CMAES):
     Notes
     -----
     `ask` trains models and searches on them, `tell` tries parameters: from 20 variables on both may take seconds.
-    `result` has `model_fits`, `model_nfev` and `model_seconds`.
+    `result` has `model_fits`, `model_nfev` and `model_seconds`; that of a chain of restarts has not.
 
     What departs from the author's program: ties in the order of the model count as half an error (a constant model
     would have none otherwise), tied points do not order each other, a generation on the model that breaks the
-    distribution down is undone together with those before it, and h_sigma counts true generations.
+    distribution down is undone together with those before it, h_sigma counts true generations, and all runs of a chain
+    of restarts have models.
 
     Examples
     --------
@@ -228,6 +275,17 @@ class SaACMES(CMAES):
     ) -> None:
         if control not in ("error", "kl"):
             raise ArgumentError(f"`control` must be 'error' or 'kl'; got {control!r}.")
+        n = len(as_point("x0", x0))
+        self.control, self.noisy = control, bool(noisy)
+        self.threads = as_count("threads", threads, 1)
+        most = (60 if control == "kl" else 20) if longest is None else as_count("longest", longest, 0)
+        self._schedule = SaACMParameters(longest=most)
+        self.intensity = default_intensity(n) if intensity == "k" else as_count("intensity", intensity, 1)
+        tried = default_hyper_popsize(n) if hyper_popsize is None else as_count("hyper_popsize", hyper_popsize, 0)
+        if tried == 1:
+            raise ArgumentError("`hyper_popsize` must be 0 or at least 2; got 1.")
+        self.hyper_popsize = tried
+        self.surrogate_maxfev = None if surrogate_maxfev is None else as_count("surrogate_maxfev", surrogate_maxfev, 0)
         super().__init__(
             x0,
             sigma0,
@@ -245,20 +303,9 @@ class SaACMES(CMAES):
             max_memory=max_memory,
             rng=rng,
         )
-        n = self._n
-        self.control, self.noisy = control, bool(noisy)
-        self.threads = as_count("threads", threads, 1)
-        most = (60 if control == "kl" else 20) if longest is None else as_count("longest", longest, 0)
-        self.surrogate = SaACMParameters(longest=most)
-        self.intensity = default_intensity(n) if intensity == "k" else as_count("intensity", intensity, 1)
-        tried = (20 if n <= 10 else 0) if hyper_popsize is None else as_count("hyper_popsize", hyper_popsize, 0)
-        if tried == 1:
-            raise ArgumentError("`hyper_popsize` must be 0 or at least 2; got 1.")
-        self.hyper_popsize = tried
-        self.surrogate_maxfev = None if surrogate_maxfev is None else as_count("surrogate_maxfev", surrogate_maxfev, 0)
         if self.noisy:
-            scalars = self._field(cma_kernels.SCALARS)
-            scalars[[cma_kernels.C_1, cma_kernels.C_MU]] /= 5
+            rates = [cma_kernels.C_1, cma_kernels.C_MU, cma_kernels.DIAGONAL_C_1, cma_kernels.DIAGONAL_C_MU]
+            self._field(cma_kernels.SCALARS)[rates] /= 5
             self._field(cma_kernels.TOL)[stopping.TOLX] = np.nan
 
         self._capacity = default_points(n) * (2 if self.hyper_popsize else 1)
@@ -270,6 +317,7 @@ class SaACMES(CMAES):
         self._frame: tuple[FloatArray, FloatArray] | None = None  # mean and W of the model in use
         self._model: Fitted | None = None
         self._model_nit = 0
+        self._model_nit_told = 0  # of these, those before the last update: what rules are tested on
         self.model_fits, self.model_nfev, self.model_failures, self.model_seconds = 0, 0, 0, 0.0
 
     # ---------------------------------------------------------------- what can be read
@@ -291,7 +339,7 @@ class SaACMES(CMAES):
 
     @property
     def life_length(self) -> int:
-        """Generations on the model before the next true one, at most."""
+        """Generations on the model before the next true one, at most; for ``control="kl"`` those of the last phase."""
         return self._life
 
     @property
@@ -318,10 +366,20 @@ class SaACMES(CMAES):
 
     @classmethod
     def memory_parts(cls, n: int, popsize: int, stored: int | None = None) -> dict[str, float]:
-        """Bytes needed, by what takes them; models are those of a search for their parameters, in one thread."""
-        points = 2 * default_points(n)
-        matrices = {"distances and kernel matrices": 8.0 * 2 * points**2, "training points": 8.0 * 3 * points * n}
-        return {**super().memory_parts(n, popsize, stored), **matrices}
+        """Bytes needed, by what takes them; for models with the options of `saacm`, in one thread."""
+        return {**super().memory_parts(n, popsize, stored), **memory_of_models(n, popsize)}
+
+    def _check_memory(self, need: float, max_memory: float | None) -> None:
+        n, popsize = self._n, self._popsize
+        models = memory_of_models(
+            n, popsize, hyper_popsize=self.hyper_popsize, intensity=self.intensity, threads=self.threads
+        )
+        super()._check_memory(sum({**super().memory_parts(n, popsize), **models}.values()), max_memory)
+
+    def _remedies(self) -> list[str]:
+        if not self.hyper_popsize:
+            return []
+        return ["use hyper_popsize=0", *(["fewer `threads`"] if self.threads > 1 else [])]
 
     # ---------------------------------------------------------------- generations on the model
 
@@ -332,18 +390,35 @@ class SaACMES(CMAES):
     def _draw(self) -> None:
         started = time.perf_counter()
         self._frame = self._model = None
-        if self._uses_models() and self._nit >= self.surrogate.first - 1:
-            frame = self._whitening()
-            self._model = self._train(frame)
-            if self._model is not None:
-                self._frame = frame
-                self._search_on_model()
+        life = self._life
+        if self.control == "kl":
+            self._life = 0  # unless there is a phase
+        # a population that the budget cuts short teaches nothing: no model for it
+        if self._uses_models() and self._nit >= self._schedule.first - 1 and self.popsize == self._popsize:
+            before = self._s.copy(), self._table.copy(), self._long.copy()
+            counts = self._batch, self.model_fits, self.model_nfev
+            try:
+                frame = self._whitening()
+                self._model = self._train(frame)
+                if self._model is not None:
+                    self._frame = frame
+                    self._search_on_model(life, before)
+            except BaseException:  # out of memory, or by the keyboard: to be asked again
+                self._undo(before)
+                self._frame = self._model = None
+                self._life = life
+                self._batch, self.model_fits, self.model_nfev = counts
+                raise
         self.model_seconds += time.perf_counter() - started
         super()._draw()
 
+    def _undo(self, before: Distribution) -> None:
+        """Back to the distribution and histories before the generations on the model."""
+        self._s[:], self._table[:], self._long = before
+
     def _uses_models(self) -> bool:
         used_up = self.surrogate_maxfev is not None and self._nfev >= self.surrogate_maxfev
-        return self.surrogate.longest > 0 and not used_up
+        return self._schedule.longest > 0 and not used_up
 
     def _whitening(self) -> tuple[FloatArray, FloatArray] | None:
         """The mean and W, W^T W = C^(-1), at this moment."""
@@ -354,7 +429,7 @@ class SaACMES(CMAES):
             squares, axes = np.linalg.eigh(C)
         if not (squares[0] > 0 and squares[-1] <= _MAX_CONDITION * squares[0]):
             return None
-        return self.mean.copy(), axes.T / np.sqrt(squares)[:, None]
+        return self.mean.copy(), np.ascontiguousarray(axes.T / np.sqrt(squares)[:, None])
 
     def _train(self, frame: tuple[FloatArray, FloatArray] | None) -> Fitted | None:
         """The model of the most recent points."""
@@ -364,28 +439,32 @@ class SaACMES(CMAES):
         F = self._F[-k:]
         if k == 0 or not enough(F, self._n):
             return None
+        model = train(_framed(frame, self._X[-k:]), F, self._settings)
         self.model_fits += 1
-        return train(_framed(frame, self._X[-k:]), F, self._settings)
+        return model
 
-    def _search_on_model(self) -> None:
-        """Generations on the model; where the distribution breaks down, it is as if there had been none."""
-        most = self.surrogate.longest if self.control == "kl" else self._life
+    def _search_on_model(self, life: int, before: Distribution) -> None:
+        """Generations on the model; where the distribution breaks down, it is as if there had been none.
+
+        life : the life length so far; before : what to go back to.
+        """
+        most = self._schedule.longest if self.control == "kl" else life
         threshold = self._divergence_limit()
         if most == 0 or threshold == 0:
             return
-        intensity = self.intensity if self._life >= _LEAST_FOR_INTENSITY else 1
-        state, table, long = self._s.copy(), self._table.copy(), self._long.copy()
+        intensity = self.intensity if life >= _LEAST_FOR_INTENSITY else 1
         start = (self.mean.copy(), self.sigma * self.B * self.D)
         done = 0
         while done < most:
             if not self._generation(intensity):
-                self._s[:], self._table[:], self._long = state, table, long
+                self._undo(before)
                 self.model_failures += 1
                 self._life = 0
                 return
             done += 1
             if self.control == "kl" and divergence(*start, self.mean, self.B, self.sigma * self.D) > threshold:
                 break
+        state, table, long = before
         self._model_nit += done
         if self.control == "kl":
             self._life = done
@@ -399,7 +478,7 @@ class SaACMES(CMAES):
 
     def _divergence_limit(self) -> float:
         """How far the distribution may move from where the model was trained; infinity where the error decides."""
-        p = self.surrogate
+        p = self._schedule
         if self.control == "error":
             return math.inf
         if not self._error < p.threshold:
@@ -431,68 +510,109 @@ class SaACMES(CMAES):
                 self._z[:], self._y[:] = Z.reshape(-1, n)[chosen], Y.reshape(-1, n)[chosen]
                 f = np.arange(float(popsize))
             self._make_room()
+            t = self._count[stopping.T]
             mask = cma_kernels.update(self._s, self._table, f, np.ones(popsize, dtype=np.bool_), self._long)
+            self._count[stopping.T] = t  # true iterations: of h_sigma, and those with a diagonal C
         longest = self.sigma * float(self.D[-1])
         return not mask & _BROKEN and self.sigma > 0 and np.isfinite(longest) and self.D[-1] < 1e7 * self.D[0]
 
     # ---------------------------------------------------------------- true values
 
+    def _take_whole(self, x: Any, f: Any) -> bool:
+        taken = super()._take_whole(x, f)
+        if taken:
+            self._mask = self._fired()  # with this iteration
+        return taken
+
     def _learn_whole(self, x: FloatArray, f: FloatArray) -> tuple[int, int, float]:
-        if not self._uses_models():
+        if not self._schedule.longest:
             return super()._learn_whole(x, f)
         points = self._points()
+        if len(x) and not np.array_equal(x, points):
+            return 0, EDITED, self._best_f
+        lesson = self._lesson(points, f, self._own)
         found = super()._learn_whole(x, f)
-        if found[1] != EDITED:
-            self._absorb(points, f, self._own, None, None)
-            self._mask = self._fired()
+        self._absorb(lesson, points, f, self._own, None, None)
         return found
 
     def _update(
         self, f: FloatArray, own: BoolArray, foreign_x: FloatArray | None, foreign_f: FloatArray | None
     ) -> None:
+        if not self._schedule.longest:
+            super()._update(f, own, foreign_x, foreign_f)
+            return
         points = self._points()
         own = own.copy()
+        lesson = self._lesson(points, f, own)
         super()._update(f, own.copy(), foreign_x, foreign_f)
-        if self._uses_models():
-            self._absorb(points, f, own, foreign_x, foreign_f)
+        self._absorb(lesson, points, f, own, foreign_x, foreign_f)
+
+    def _learn_part(self, f: FloatArray, injected: FloatArray) -> None:
+        if not self._schedule.longest:
+            return
+        x = np.empty((len(f), self._n))
+        self._write_again(x)
+        x[: len(injected)] = injected
+        for point, _, row in self._foreign:
+            if row >= 0:
+                x[row] = point
+        self._frame = self._model = None
+        self._archive(x, f)
 
     def _points(self) -> FloatArray:
         x = np.empty((self._popsize, self._n))
         self._write_again(x)
         return x
 
+    def _lesson(self, x: FloatArray, f: FloatArray, own: BoolArray) -> Lesson | None:
+        """What the model's error on new points teaches, None where they show none; nothing changes.
+
+        To be found out before CMA-ES takes the points, so that all of a generation is learnt or, after an exception,
+        nothing.
+        """
+        started = time.perf_counter()
+        tested = own & ~np.isnan(f)
+        if self._model is None or self._frame is None:
+            return None
+        model = self._model.values(_framed(self._frame, x))
+        error = float(kernels.rank_error(f[tested], model[tested]))
+        if math.isnan(error):  # all values the same
+            return None
+        lesson = Lesson(error, self._settings, self._searcher, 0)
+        if self.hyper_popsize:
+            lesson = self._tried(error, self._frame, x[tested], f[tested])
+        self.model_seconds += time.perf_counter() - started
+        return lesson
+
     def _absorb(
         self,
+        lesson: Lesson | None,
         x: FloatArray,
         f: FloatArray,
         own: BoolArray,
         foreign_x: FloatArray | None,
         foreign_f: FloatArray | None,
     ) -> None:
-        """Test the model on new points, let that decide about the next ones, and archive the points."""
-        started = time.perf_counter()
-        p = self.surrogate
-        if self._model is not None and self._frame is not None:
-            tested = own & ~np.isnan(f)
-            model = self._model.values(_framed(self._frame, x))
-            error = float(kernels.rank_error(f[tested], model[tested]))
-            settings = self._settings
-            if self.hyper_popsize:
-                settings = self._tried(self._frame, x[tested], f[tested])
-            if not math.isnan(error):
-                self._error = (1 - p.smoothing) * self._error + p.smoothing * error
-                if self.control == "error":
-                    self._life = life_length(self._error, p.longest, p.threshold)
-            self._settings = settings
+        """Let the model's error decide about the next ones, and archive the points."""
+        p = self._schedule
+        if lesson is not None:
+            self._error = (1 - p.smoothing) * self._error + p.smoothing * lesson.error
+            self._settings, self._searcher = lesson.settings, lesson.searcher
+            self.model_fits += lesson.fits
+            if self.control == "error":
+                self._life = life_length(self._error, p.longest, p.threshold)
         self._frame = self._model = None
+        self._model_nit_told = self._model_nit
         if foreign_x is not None and foreign_f is not None:
             edited = np.flatnonzero(~own)
             x[edited] = foreign_x[: len(edited)]
             x, f = np.concatenate([x, foreign_x[len(edited) :]]), np.concatenate([f, foreign_f[len(edited) :]])
+        self._archive(x, f)
+
+    def _archive(self, x: FloatArray, f: FloatArray) -> None:
         kept = ~np.isnan(f)
-        self._X = np.concatenate([self._X, x[kept]])[-self._capacity :]
-        self._F = np.concatenate([self._F, f[kept]])[-self._capacity :]
-        self.model_seconds += time.perf_counter() - started
+        X, F = np.concatenate([self._X, x[kept]]), np.concatenate([self._F, f[kept]])
+        self._X, self._F = X[-self._capacity :], F[-self._capacity :]
 
     # ---------------------------------------------------------------- the model's parameters
 
@@ -505,19 +625,22 @@ class SaACMES(CMAES):
         numbers = dict(zip(_SEARCHED, (low + u * (high - low)).tolist(), strict=True))
         return Settings(**{**numbers, "points": int(numbers["points"])})
 
-    def _tried(self, frame: tuple[FloatArray, FloatArray], x: FloatArray, f: FloatArray) -> Settings:
-        """Parameters after a generation of their search, whose objective is the error on the newest points."""
+    def _tried(self, error: float, frame: tuple[FloatArray, FloatArray], x: FloatArray, f: FloatArray) -> Lesson:
+        """After a generation of the search for parameters, whose objective is the error on the newest points."""
         if self._searcher is None:
             seed = np.random.default_rng(np.random.SeedSequence([self._key, 1]))
             options: dict[str, Any] = {"active": "2010", "constants": "bbob", "lazy": "reference", "stop": "none"}
-            self._searcher = CMAES(
+            searcher = CMAES(
                 seed.uniform(0.2, 0.8, len(_SEARCHED)), 0.6, popsize=self.hyper_popsize, rng=seed, **options
             )
-            return self._settings
-        u = self._searcher.ask()
-        self._searcher.tell(u, self._errors(u, frame, x, f))
-        mean = self._searcher.mean
-        return self._decoded(mean) if ((mean >= 0) & (mean <= 1)).all() else self.default_settings
+            return Lesson(error, self._settings, searcher, 0)
+        searcher = copy.deepcopy(self._searcher)
+        u = searcher.ask()
+        errors = self._errors(u, frame, x, f)
+        searcher.tell(u, errors)
+        inside = ((searcher.mean >= 0) & (searcher.mean <= 1)).all()
+        settings = self._decoded(searcher.mean) if inside else self.default_settings
+        return Lesson(error, settings, searcher, int((errors <= 1).sum()))
 
     def _errors(self, u: FloatArray, frame: tuple[FloatArray, FloatArray], x: FloatArray, f: FloatArray) -> FloatArray:
         """The error on points x, (k, n), of models with parameters u, trained on the archive; penalties outside."""
@@ -562,13 +685,12 @@ class SaACMES(CMAES):
         errors = np.empty(len(u))
         for first, found in enumerate(shares):
             errors[first :: self.threads] = found
-        self.model_fits += int((errors <= 1).sum())
         return errors
 
     # ---------------------------------------------------------------- the end, save and restore
 
     def _iterations_of_profile(self) -> tuple[int, float]:
-        return self._nit + self._model_nit, self.rules.iteration_limit(self._n, self._popsize)
+        return self._nit + self._model_nit_told, self.rules.iteration_limit(self._n, self._popsize)
 
     def _fired(self) -> int:
         done, most = self._iterations_of_profile()
@@ -577,7 +699,9 @@ class SaACMES(CMAES):
     def _stops(self) -> list[Stop]:
         stops = stopping.fired(super()._fired(), self._field(cma_kernels.VALUE), self._field(cma_kernels.TOL))
         done, most = self._iterations_of_profile()
-        return [*stops, *([Stop(StopReason.MAXITER, done, most)] if done >= most else [])]
+        if done >= most and self._nit < self._iteration_limit:  # else it is said already
+            stops.append(Stop(StopReason.MAXITER, done, most))
+        return stops
 
     def _state(self) -> State:
         return {
@@ -585,7 +709,7 @@ class SaACMES(CMAES):
             "control": self.control,
             "intensity": self.intensity,
             "hyper_popsize": self.hyper_popsize,
-            "longest": self.surrogate.longest,
+            "longest": self._schedule.longest,
             "surrogate_maxfev": self.surrogate_maxfev,
             "noisy": self.noisy,
             "threads": self.threads,
@@ -593,8 +717,9 @@ class SaACMES(CMAES):
             "archive_f": self._F.copy(),
             "error": self._error,
             "life": self._life,
-            "model_nit": self._model_nit,
+            "model_nit": np.array([self._model_nit, self._model_nit_told]),
             "model_counts": np.array([self.model_fits, self.model_nfev, self.model_failures]),
+            "model_seconds": self.model_seconds,
             "settings": np.array(dataclasses.astuple(self._settings), dtype=np.float64),
             "frame": None if self._frame is None else np.vstack(self._frame),
             "searcher": None if self._searcher is None else self._searcher.state_dict(),
@@ -608,15 +733,17 @@ class SaACMES(CMAES):
     def _set_state(self, state: State) -> None:
         super()._set_state(state)
         self._X, self._F = np.array(state["archive_x"]).reshape(-1, self._n), np.array(state["archive_f"])
-        self._error, self._life, self._model_nit = state["error"], int(state["life"]), int(state["model_nit"])
+        self._error, self._life = float(state["error"]), int(state["life"])
+        self._model_nit, self._model_nit_told = (int(k) for k in state["model_nit"])
+        self.model_seconds = float(state["model_seconds"])
         self.model_fits, self.model_nfev, self.model_failures = (int(k) for k in state["model_counts"])
         points, *others = (float(v) for v in state["settings"])
         self._settings = Settings(int(points), *others)
         searcher = state["searcher"]
         self._searcher = None if searcher is None else CMAES.from_state(searcher)
         if state["frame"] is not None:
-            frame = np.array(state["frame"])
-            self._frame = frame[0], frame[1:]
+            frame = np.ascontiguousarray(state["frame"], dtype=np.float64)
+            self._frame = frame[0].copy(), frame[1:].copy()  # as `_whitening` makes them, in C order
             fits = self.model_fits
             self._model = self._train(self._frame)
             self.model_fits = fits
@@ -631,4 +758,13 @@ def _framed(frame: tuple[FloatArray, FloatArray], x: FloatArray) -> FloatArray:
     return np.ascontiguousarray(W @ (x - mean).T)
 
 
-__all__ = ["SaACMES", "SaACMParameters", "default_intensity", "default_points", "divergence", "life_length"]
+__all__ = [
+    "SaACMES",
+    "SaACMParameters",
+    "default_hyper_popsize",
+    "default_intensity",
+    "default_points",
+    "divergence",
+    "life_length",
+    "memory_of_models",
+]

@@ -1,6 +1,8 @@
 """Save, load, go on: the same as going on, to the bit, from every point of a run."""
 
+import copy
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -76,6 +78,37 @@ def test_going_on_after_loading(make, moment):
                 es = broken = reload(es)
             halves.append(es)
         assert_same_state(*halves)
+
+
+@every
+@pytest.mark.parametrize("moment", ["told", "asked", "half told"])
+def test_a_copy_goes_on_alone(make, moment):
+    """Views of the state came apart in copies: they asked for points of the batch before, and learnt nothing."""
+    es = make()
+    for _ in range(12):
+        x = es.ask()
+        es.tell(x, ellipsoid(x))
+    if moment != "told":
+        x = es.ask()
+    if moment == "half told":
+        es.tell(None, ellipsoid(x[:2]), ids=[0, 1])
+    es.note = ["the user's own"]
+    twins = [copy.deepcopy(es), pickle.loads(pickle.dumps(es)), es]
+    for twin in twins:
+        if moment == "half told":
+            twin.tell(None, ellipsoid(x[2:]), ids=range(2, len(x)))
+        for _ in range(3):
+            y = twin.ask()
+            twin.tell(y, ellipsoid(y))
+        y = twin.ask()
+        twin.tell(y + 0.01, ellipsoid(y + 0.01))
+    for twin in twins[:2]:
+        assert_same_state(twin, es)
+        assert twin.note == es.note
+        assert twin.note is not es.note
+    batch = es.ask()
+    for twin in twins[:2]:
+        np.testing.assert_array_equal(twin.ask(), batch)
 
 
 @every

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
-from lmcma.errors import ArgumentError, ProtocolError, ShapeError
+from lmcma.errors import ArgumentError, ArgumentTypeError, ProtocolError, ShapeError
 from lmcma.kernels import ranksvm as kernels
 from lmcma.surrogate import RankSVM
 from lmcma.surrogate.ranksvm import Settings, train
@@ -87,6 +89,9 @@ def test_float32_leaves_the_order(N, n):
 def test_falloff_has_all_digits():
     t = np.concatenate([np.logspace(-18, 2.8, 2000), [0.0, 1e-300, 800.0]])
     np.testing.assert_allclose([kernels.falloff(v) for v in t], -np.expm1(-t), rtol=5e-16)
+    # NaN was a place outside of the table of powers of 2
+    assert kernels.falloff(np.nan) == 1
+    assert kernels.falloff(np.inf) == 1
 
 
 def test_the_ascent_ascends_within_the_box():
@@ -158,6 +163,29 @@ def test_rank_error():
         np.testing.assert_equal(kernels.rank_error(f, model), twin.rank_error(f, model))
 
 
+@pytest.mark.parametrize("k", [64, 65, 66, 100, 257])
+@pytest.mark.parametrize("different", [2, 30, 10**6])
+def test_rank_error_of_many_counts_inversions(k, different):
+    """Above 64 values a merge sort counts: the same to the bit as pair by pair."""
+    rng = np.random.default_rng(k)
+    f, model = rng.integers(0, different, (2, k)).astype(float)
+    for values, ranked in ((f, model), (f, f), (f, -f), (f, np.zeros(k)), (np.where(f > 0, f, -np.inf), model)):
+        assert kernels.rank_error(values, ranked) == twin.rank_error(values, ranked)
+    assert np.isnan(kernels.rank_error(np.ones(k), model))
+    f[3] = np.nan
+    assert kernels.rank_error(f, model) == twin.rank_error(f, model)
+
+
+def test_rank_error_of_thousands_is_quick():
+    """Pair by pair it takes a second and more; a few milliseconds by sorting."""
+    rng = np.random.default_rng(1)
+    f, model = rng.random((2, 30_000))
+    kernels.rank_error(f[:100], model[:100])  # compiles
+    started = time.perf_counter()
+    assert kernels.rank_error(f, model) == pytest.approx(0.5, abs=0.02)
+    assert time.perf_counter() - started < 0.3
+
+
 DEGENERATE = {
     "two points": (np.eye(2), [1.0, 2.0]),
     "one place": (np.ones((9, 2)), np.arange(9.0)),
@@ -206,5 +234,21 @@ def test_public_class():
         RankSVM().fit(x, f[:7])
     with pytest.raises(ShapeError):
         model.predict(np.ones((3, 2)))
+    assert model.predict(new[0]).shape == (1,)
+    # errors of NumPy came through, and values for points that are none
+    for wrong, error in (
+        ("text", ArgumentTypeError),
+        ([[1.0, 2.0, 3.0], [1.0]], ArgumentTypeError),
+        (new * 1j, ArgumentTypeError),
+        (np.full((2, 3), np.nan), ArgumentError),
+        (1.0, ShapeError),
+        (np.ones((2, 2, 3)), ShapeError),
+    ):
+        with pytest.raises(error):
+            model.predict(wrong)
+        with pytest.raises(error):
+            RankSVM().fit(wrong, f[:2])
+    with pytest.raises(ArgumentTypeError):
+        RankSVM().fit(x, ["a"] * 80)
     with pytest.raises(ArgumentError, match="`c_sigma` must be > 0"):
         RankSVM(c_sigma=0)

@@ -136,6 +136,12 @@ def test_table_of_methods():
     assert table["cma"].load() is lmcma.CMAES
     assert "stop profile bbob without maxiter" in table["cma"].settings
     assert "Loshchilov" in str(table)
+    # the one row for all restarts said nothing of the profiles of these
+    row = table.rows()[-1].settings
+    for name in ("ipop-saacm", "bipop-kl-acm", "independent-saacm-k"):
+        assert table[name].options["stop"] in row
+        assert "final means evaluated" in table[name].settings
+        assert name.split("-", 1)[1] in row
     assert "<td><code>lm-cma</code></td>" in table._repr_html_()
     with pytest.raises(UnknownMethodError):
         table["nothing"]
