@@ -134,7 +134,7 @@ def remedies(out):
          {"a smaller population", "more memory"}),
         (["--method", "self-cma", "--dim", "1000", "--max-memory", "300MB"],
          {"another method", "a smaller population", "more memory"}),
-        (["--method", "lm-cma", "--dim", "1e6", "--max-memory", "900MB"],
+        (["--method", "lm-cma", "--dim", "1e6", "--max-memory", "700MB"],
          {"another method", "fewer stored vectors", "a smaller population", "more memory"}),
         (["--method", "lm-cma", "--dim", "1e6", "--max-memory", "330MB"], {"less of both", "more memory"}),
         (["--method", "lm-ma", "--dim", "1e6", "--max-memory", "1MB"], {"more memory"}),
