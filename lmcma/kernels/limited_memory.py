@@ -25,6 +25,7 @@ from lmcma.kernels.ranking import rank
 from lmcma.kernels.stream import STREAM_FROM, add_scaled
 from lmcma.typing import FloatArray, IntArray
 
+_LANES = 32
 _TILE = 2048  # columns worked on at a time, so that a step stays in the first-level cache
 
 # of digits, by which scalar products of paths may be worse than the paths themselves
@@ -227,6 +228,22 @@ def in_double(part: FloatArray, wide: FloatArray) -> FloatArray:
     return wide
 
 
+@kernel
+def dot_in_double(part: FloatArray, p: FloatArray) -> float:
+    """The scalar product of `part`, of float32 or float64, with `p`, of float64, to the digits of the latter."""
+    if part.itemsize == 8:
+        return np.dot(part.view(np.float64), p)
+    sums = np.zeros(_LANES)  # side by side, which processors do at a time
+    whole = len(p) // _LANES * _LANES
+    for first in range(0, whole, _LANES):
+        for j in range(_LANES):
+            sums[j] += part[first + j] * p[first + j]
+    total = sums.sum()
+    for j in range(whole, len(p)):
+        total += part[j] * p[j]
+    return total
+
+
 @free_kernel
 def products(P: FloatArray, k: int, row: int, begin: int, end: int) -> FloatArray:
     """The share of columns `begin` to `end` in the scalar products of path `row` with the k paths, (k,).
@@ -234,12 +251,12 @@ def products(P: FloatArray, k: int, row: int, begin: int, end: int) -> FloatArra
     Block by block of columns, in this order: the same numbers whenever the same paths are there.
     """
     found = np.zeros(k)
-    wide = np.empty((2, min(P.shape[1], _TILE)))  # of rows of float32, whose products need more digits
+    wide = np.empty(min(P.shape[1], _TILE))
     for start in range(begin, end, _TILE):
         stop = min(start + _TILE, end)
-        p = in_double(P[row, start:stop], wide[0, : stop - start])
+        p = in_double(P[row, start:stop], wide[: stop - start])
         for t in range(k):
-            found[t] += np.dot(in_double(P[t, start:stop], wide[1, : stop - start]), p)
+            found[t] += dot_in_double(P[t, start:stop], p)
     return found
 
 
