@@ -150,9 +150,8 @@ def main() -> None:
         if n <= 10**4:
             runs["L-BFGS, finite differences"] = lbfgs
     for storage in ("float64", "float32"):  # compiles
-        lmcma.minimize(
-            lambda x: float(x @ x), np.ones(20), 1.0, method="lm-cma", storage=storage, maxfev=100, record=False
-        )
+        few = {"options": {"storage": storage}, "maxfev": 100, "record": False}
+        lmcma.minimize(lambda x: float(x @ x), np.ones(20), 1.0, method="lm-cma", **few)
     print(f"ellipsoid, n = {n:g}, f(x0) = {first:.4g}")
     for name, run in runs.items():
         f.reset()
