@@ -66,7 +66,7 @@ def ours(method: str, n: int, values: np.ndarray, threads: int, new_arrays: bool
     elif method == "lm-ma":
         for row in es._M:
             rng.standard_normal(out=row)
-        limited = es._stop
+        limited = es._ends
         from lmcma.kernels.lm_ma import gram
 
         gram(es._M, es._G)

@@ -220,15 +220,6 @@ def recur(P: FloatArray, k: int, c_1: float, V: FloatArray, b: FloatArray, d: Fl
 
 
 @kernel
-def in_double(part: FloatArray, wide: FloatArray) -> FloatArray:
-    """The numbers `part` as float64: themselves, or copied to `wide`."""
-    if part.itemsize == 8:
-        return part.view(np.float64)
-    wide[:] = part
-    return wide
-
-
-@kernel
 def dot_in_double(part: FloatArray, p: FloatArray) -> float:
     """The scalar product of `part`, of float32 or float64, with `p`, of float64, to the digits of the latter."""
     if part.itemsize == 8:
@@ -254,7 +245,8 @@ def products(P: FloatArray, k: int, row: int, begin: int, end: int) -> FloatArra
     wide = np.empty(min(P.shape[1], _TILE))
     for start in range(begin, end, _TILE):
         stop = min(start + _TILE, end)
-        p = in_double(P[row, start:stop], wide[: stop - start])
+        p = wide[: stop - start]
+        p[:] = P[row, start:stop]
         for t in range(k):
             found[t] += dot_in_double(P[t, start:stop], p)
     return found
@@ -278,12 +270,11 @@ def inverse_times(x: FloatArray, V: FloatArray, d: FloatArray, k: int, c_1: floa
     """Replace `x` by A_k^{-1} x; each dot product takes the running x."""
     a = math.sqrt(1 - c_1)
     n = len(x)
-    wide = np.empty(min(n, _TILE))
     for t in range(k):
         product = 0.0
         for start in range(0, n, _TILE):
             stop = min(start + _TILE, n)
-            product += np.dot(in_double(V[t, start:stop], wide[: stop - start]), x[start:stop])
+            product += dot_in_double(V[t, start:stop], x[start:stop])
         weight, v = d[t] * product, V[t]
         for j in range(n):
             x[j] = x[j] / a - weight * v[j]

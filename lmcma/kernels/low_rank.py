@@ -1,4 +1,4 @@
-"""Populations of the form mean + sigma (alpha z + Q P) for a few long rows P, all candidates at once.
+"""Populations of the form mean + sigma D (alpha z + Q P) for a few long rows P, all candidates at once; often D = 1.
 
 Three passes over blocks of columns that stay in the second-level cache: `project` gives the scalar products U = Z P^T
 from which a strategy makes the coefficients Q; `emit` writes the candidates; `combine` makes the weighted mean of steps
@@ -20,6 +20,8 @@ from lmcma.typing import FloatArray
 
 _TILE = 1024
 _GROUP = 16  # base vectors in a product
+
+NO_SCALES = np.empty(0)
 
 
 @free_kernel
@@ -52,6 +54,7 @@ def emit(
     alpha: float,
     Q: FloatArray,
     P: FloatArray,
+    scales: FloatArray,
     twins: int,
     first: int,
     out: FloatArray,
@@ -60,8 +63,8 @@ def emit(
 ) -> None:
     """Write columns `begin` to `end` of candidates `first`, `first` + 1, ... into the rows of `out`.
 
-    mean : (n,); Q : (bases, k); P : (k, n), float64 or float32, in which steps are computed, too; twins : 1 or 2,
-    candidates of a base vector.
+    mean : (n,); Q : (bases, k); P : (k, n), float64 or float32, in which steps are computed, too; scales : (n,), of the
+    coordinates of steps, or `NO_SCALES`; twins : 1 or 2, candidates of a base vector.
     """
     n, k = len(mean), P.shape[0]
     low = first // twins // _GROUP * _GROUP
@@ -84,6 +87,11 @@ def emit(
                 accumulate(rows, P[:, start : start + width], 1.0, alpha, Z[:, :width], scalars, ints)
             else:
                 scale *= alpha
+            if len(scales):
+                for row in range(min(high - group, _GROUP)):
+                    z = Z[row, :width]
+                    for j in range(width):
+                        z[j] *= scales[start + j]
             for row in range(max(first, group * twins), min(first + out.shape[0], (group + _GROUP) * twins)):
                 x = out[row - first, start : start + width]
                 sign = scale if row % twins == 0 else -scale

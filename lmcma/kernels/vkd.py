@@ -1,8 +1,9 @@
-"""Kernels of VkD-CMA: populations and updates of C = D (I + V^T diag(S) V) D, block by block.
+"""Kernels of VkD-CMA: updates of C = D (I + V^T diag(S) V) D, block by block.
 
-A candidate is mean + sigma D (z + V^T q), q = (sqrt(1 + S) - 1) V z.  An update sees the old directions, the selected
-steps and the path as the rows of one stack, in units of D; two passes over its columns (`gather`, `renew`) do all there
-is to do, so that the stack is never in memory as a whole.  Rows of the stack, before they are multiplied by `roots`:
+A candidate is mean + sigma D (z + V^T q), q = (sqrt(1 + S) - 1) V z: `low_rank.emit`.  An update sees the old
+directions, the selected steps and the path as the rows of one stack, in units of D; two passes over its columns
+(`gather`, `renew`) do all there is to do, so that the stack is never in memory as a whole.  Rows of the stack, before
+they are multiplied by `roots`:
 
     V (k);  selected steps z + V^T q (s);  points of the caller's own (t);  last step of the mean / D;  p_c / D
 """
@@ -17,54 +18,12 @@ from lmcma.kernels import noise as base
 from lmcma.kernels.compile import free_kernel, kernel
 from lmcma.kernels.linalg import accumulate, accumulate_transposed
 from lmcma.kernels.noise import Noise
-from lmcma.kernels.stream import STREAM_FROM, add_scaled
 from lmcma.typing import FloatArray, IntArray
 
 # noise; rows (s,) and Q (s, k) of the selected steps; V (k, n); foreign (t, n); D, step (n,)
 Stack: TypeAlias = tuple[Noise, IntArray, FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]
 
 _TILE = 1024
-_GROUP = 16  # base vectors in a product
-
-
-@free_kernel
-def emit(
-    noise: Noise,
-    mean: FloatArray,
-    sigma: float,
-    D: FloatArray,
-    Q: FloatArray,
-    V: FloatArray,
-    first: int,
-    out: FloatArray,
-    begin: int,
-    end: int,
-) -> None:
-    """Write columns `begin` to `end` of candidates `first`, `first` + 1, ... into the rows of `out`.
-
-    mean, D : (n,); Q : (popsize, k); V : (k, n).
-    """
-    n, k = len(mean), V.shape[0]
-    low, high = first // _GROUP * _GROUP, first + out.shape[0]
-    # products of one shape whichever rows are wanted, since the last bits depend on it
-    weights = np.zeros(((high - low + _GROUP - 1) // _GROUP * _GROUP, k))
-    weights[: min(len(weights), len(Q) - low)] = Q[low : low + len(weights)]
-    Z = np.zeros((_GROUP, min(n, _TILE)))
-    scalars, ints = np.empty(2), np.empty(8, dtype=np.int32)
-    buffer = np.empty(_TILE if n >= STREAM_FROM else 0)
-    for start in range(begin, end, _TILE):
-        width = min(_TILE, end - start)
-        y, d = mean[start : start + width], D[start : start + width]
-        for group in range(low, high, _GROUP):
-            for row in range(group, min(group + _GROUP, len(Q))):
-                base.block(noise, n, row, start, Z[row - group, :width])
-            rows = weights[group - low : group - low + _GROUP]
-            accumulate(rows, V[:, start : start + width], 1.0, 1.0, Z[:, :width], scalars, ints)
-            for row in range(max(first, group), min(high, group + _GROUP)):
-                z = Z[row - group, :width]
-                for j in range(width):
-                    z[j] *= d[j]
-                add_scaled(y, sigma, z, out[row - first, start : start + width], buffer)
 
 
 @free_kernel

@@ -23,14 +23,12 @@ from lmcma.arguments import as_count, as_point
 from lmcma.errors import ArgumentError
 from lmcma.kernels import limited_memory as kernels
 from lmcma.kernels import stopping
-from lmcma.kernels.blas_threads import OneBlasThread
-from lmcma.kernels.chunks import Chunks
 from lmcma.kernels.low_rank import combine, move
-from lmcma.kernels.noise import NO_GAUSS, Noise
-from lmcma.strategies.base import PopulationStrategy, default_popsize, shared_parts
+from lmcma.kernels.noise import NO_GAUSS
+from lmcma.strategies.base import default_popsize, shared_parts
 from lmcma.strategies.foreign import clipping, steps
-from lmcma.strategies.stop_state import StopState
-from lmcma.termination import PROFILES, Stop, StopOption, StopRules, stop_rules
+from lmcma.strategies.large_scale import LargeScaleStrategy, log_weights
+from lmcma.termination import StopOption, StopRules
 from lmcma.typing import BoolArray, FloatArray, State
 
 _SNAPSHOT_COORDINATES = 4096
@@ -68,8 +66,7 @@ def parameters(n: int, popsize: int, memory: int | None = None) -> LMCMAParamete
     (18, 4, 0.020577, 5.3913)
     """
     mu = popsize // 2
-    raw = np.where(np.arange(popsize) < mu, math.log(mu + 0.5) - np.log(np.arange(1, popsize + 1)), 0.0)
-    weights = raw / raw.sum()
+    weights = log_weights(popsize)
     return LMCMAParameters(
         mu=mu,
         weights=weights,
@@ -100,7 +97,7 @@ def path_bytes(n: int, stored: int | None) -> float:
     return float(np.dtype(_storage(n)).itemsize) * n * (stored or default_popsize(n))
 
 
-class LMCMA(PopulationStrategy):
+class LMCMA(LargeScaleStrategy):
     """LM-CMA, the limited-memory covariance matrix adaptation evolution strategy of 2017.
 
     Stores m = 4 + floor(3 ln n) evolution paths instead of a matrix; a candidate costs O(n) time, the strategy
@@ -189,11 +186,12 @@ class LMCMA(PopulationStrategy):
             x0,
             sigma0,
             popsize=popsize,
-            rules=stop_rules(stop, default=dataclasses.replace(PROFILES["bbob"], maxiter=None)),
+            stop=stop,
             ftarget=ftarget,
             maxfev=maxfev,
             maxiter=maxiter,
             max_memory=max_memory,
+            threads=threads,
             rng=rng,
             stored=_in_default(x0, memory, storage),
         )
@@ -204,8 +202,6 @@ class LMCMA(PopulationStrategy):
         self._twins = 2 if mirrored else 1
         bases = -(-popsize // self._twins)
 
-        self._mean = self.x0.copy()
-        self._sigma = self.sigma0
         self._s = 0.0  # accumulated success
         self._p_c = np.zeros(n)
         self._stored = 0  # k, paths stored so far
@@ -225,17 +221,14 @@ class LMCMA(PopulationStrategy):
         # the batch that is out: base vectors, paths used, weights of path and base vector in each step
         self._signs = np.zeros((bases, -(-n // 64) if self.noise == "rademacher" else 0), dtype=np.uint64)
         self._gauss = NO_GAUSS.astype(self.storage)
+        self._kept = np.empty((bases, 0), self.storage)
         self._used = np.zeros(bases, dtype=np.int64)
         self._Q = np.zeros((bases, p.memory))
         self._alpha = np.ones(bases)
 
-        self._ends = StopState(self.rules, n, popsize, p.mu)
         self._delta = np.empty(n)
         self._longest = np.empty(n)  # step of the first base vector, which uses the most paths
         self._longest_batch = -1  # whose it is
-        self._blas = OneBlasThread()
-        self.threads = as_count("threads", threads, 1)
-        self._chunks = Chunks(n, self.threads)
 
     _parameters = staticmethod(parameters)
 
@@ -249,16 +242,6 @@ class LMCMA(PopulationStrategy):
         parts = {"stored paths": paths, "their companions": paths, **shared_parts(n, popsize, 7)}
         parts["what is remembered of it"] += 8.0 * n * popsize / 64  # signs of half as many base vectors, drawn anew
         return parts
-
-    @property
-    def mean(self) -> FloatArray:
-        """Mean of the search distribution, (n,); a view."""
-        return self._mean
-
-    @property
-    def sigma(self) -> float:
-        """Step size."""
-        return float(self._sigma)
 
     @property
     def p_c(self) -> FloatArray:
@@ -304,22 +287,12 @@ class LMCMA(PopulationStrategy):
         if self.noise == "rademacher":
             self._signs[:] = self._rng.integers(0, 2**64, self._signs.shape, dtype=np.uint64)
 
-    def _noise(self) -> Noise:
-        return self._signs, self._gauss, self._key, self._batch * len(self._used) * self._n
-
-    def _write(self, out: FloatArray) -> None:
-        self._prepare_rows()
-        self._write_again(out)
-
     def _prepare_rows(self) -> None:
         """The weights of stored paths and of base vectors in the steps."""
         k, c_1 = self._stored, self.params.c_1
         noise = self._noise()
         U = self._chunks.sum(lambda *columns: kernels.project_newest(noise, self._V, k, self._used, *columns))
         kernels.weigh_newest(U, self._b, k, self._used, c_1, self._Q, self._alpha)
-
-    def _write_again(self, out: FloatArray) -> None:
-        self._write_rows(0, out)
 
     def _write_rows(self, first: int, out: FloatArray) -> None:
         """Candidates `first`, `first` + 1, ... into the rows of `out`."""
@@ -328,11 +301,6 @@ class LMCMA(PopulationStrategy):
         self._chunks.map(lambda *columns: kernels.write_candidates(*step, *where, *columns))
         if first == 0:
             self._longest_batch = self._batch
-
-    def _row(self, row: int) -> FloatArray:
-        x = np.empty((1, self._n))
-        self._write_rows(row, x)
-        return x[0]
 
     def _update(
         self, f: FloatArray, own: BoolArray, foreign_x: FloatArray | None, foreign_f: FloatArray | None
@@ -438,12 +406,6 @@ class LMCMA(PopulationStrategy):
         self._by_recursion = True
         with self._blas:
             kernels.recur(P, k, self.params.c_1, V, self._b, self._d)
-
-    def _fired(self) -> int:
-        return self._ends.mask()
-
-    def _stops(self) -> list[Stop]:
-        return self._ends.fired()
 
     # ---------------------------------------------------------------- save and restore
 

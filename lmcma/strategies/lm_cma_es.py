@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike
 
 from lmcma import random
 from lmcma.kernels import limited_memory as kernels
-from lmcma.kernels.low_rank import emit, project
-from lmcma.kernels.noise import Noise, kept_columns
+from lmcma.kernels.low_rank import NO_SCALES, emit, project
+from lmcma.kernels.noise import kept_columns
 from lmcma.strategies import lm_cma
 from lmcma.strategies.base import PopulationStrategy, shared_parts
 from lmcma.strategies.lm_cma import LMCMA, LMCMAParameters, path_bytes
@@ -127,7 +127,6 @@ class LMCMAES(LMCMA):
         kept = kept_columns(self._n, self._popsize) if self.noise == "gaussian" else 0
         self._kept = np.empty((bases, kept), self.storage)
         self._longest = np.empty(0)
-        self._kept_batch = -1  # whose base vectors these are
         # companions as vectors: only where coefficients would lose too many digits
         self._V = np.empty((self.params.memory, 0), self.storage)
 
@@ -150,10 +149,6 @@ class LMCMAES(LMCMA):
         self._draw_signs()
         self._used[:] = self._stored
 
-    def _noise(self) -> Noise:
-        signs, gauss, key, first = super()._noise()
-        return signs, self._kept if self._kept_batch == self._batch else gauss, key, first
-
     def _prepare_rows(self) -> None:
         k = self._stored
         stored = self._V.shape[1] > 0
@@ -166,7 +161,16 @@ class LMCMAES(LMCMA):
 
     def _write_rows(self, first: int, out: FloatArray) -> None:
         k = self._stored
-        step = self._noise(), self._mean, self._sigma, self._alpha[0], self._Q[:, :k], self._P[:k], self._twins
+        step = (
+            self._noise(),
+            self._mean,
+            self._sigma,
+            self._alpha[0],
+            self._Q[:, :k],
+            self._P[:k],
+            NO_SCALES,
+            self._twins,
+        )
         with self._blas:
             self._chunks.map(lambda *columns: emit(*step, first, out, *columns))
 

@@ -22,14 +22,12 @@ from lmcma.arguments import as_count
 from lmcma.errors import PopulationWarning
 from lmcma.kernels import lm_ma as kernels
 from lmcma.kernels import stopping
-from lmcma.kernels.blas_threads import OneBlasThread
-from lmcma.kernels.chunks import Chunks
-from lmcma.kernels.low_rank import emit, project
-from lmcma.kernels.noise import NO_GAUSS, NO_SIGNS, Noise, kept_columns
-from lmcma.strategies.base import PopulationStrategy, default_popsize, shared_parts
+from lmcma.kernels.low_rank import NO_SCALES, emit, project
+from lmcma.kernels.noise import kept_columns
+from lmcma.strategies.base import default_popsize, shared_parts
 from lmcma.strategies.foreign import clipping, steps
-from lmcma.strategies.stop_state import StopState
-from lmcma.termination import PROFILES, Stop, StopOption, StopRules, stop_rules
+from lmcma.strategies.large_scale import LargeScaleStrategy, log_weights
+from lmcma.termination import StopOption, StopRules
 from lmcma.typing import BoolArray, FloatArray, State
 
 _SNAPSHOT_COORDINATES = 4096
@@ -61,8 +59,7 @@ def parameters(n: int, popsize: int, memory: int | None = None) -> LMMAParameter
     (18, 0.28125, 0.666667, 0.03515625)
     """
     mu = popsize // 2
-    raw = np.where(np.arange(popsize) < mu, math.log(mu + 0.5) - np.log(np.arange(1, popsize + 1)), 0.0)
-    weights = raw / raw.sum()
+    weights = log_weights(popsize)
     m = default_popsize(n) if memory is None else memory
     i = np.arange(m)
     return LMMAParameters(
@@ -76,7 +73,7 @@ def parameters(n: int, popsize: int, memory: int | None = None) -> LMMAParameter
     )
 
 
-class LMMAES(PopulationStrategy):
+class LMMAES(LargeScaleStrategy):
     """LM-MA-ES, the limited-memory matrix adaptation evolution strategy.
 
     Learns m = 4 + floor(3 ln n) direction vectors with as many horizons, the first of n/popsize iterations, each
@@ -156,19 +153,18 @@ class LMMAES(PopulationStrategy):
             x0,
             sigma0,
             popsize=popsize,
-            rules=stop_rules(stop, default=dataclasses.replace(PROFILES["bbob"], maxiter=None)),
+            stop=stop,
             ftarget=ftarget,
             maxfev=maxfev,
             maxiter=maxiter,
             max_memory=max_memory,
+            threads=threads,
             rng=rng,
             stored=memory,
         )
         n, popsize = self._n, self._popsize
         self.params = p = parameters(n, popsize, memory)
         m = p.memory
-        self._mean = self.x0.copy()
-        self._sigma = self.sigma0
         self._p_sigma = np.zeros(n)
         self._M = np.zeros((m, n))
         self._G = np.zeros((m, m))  # scalar products of the rows of M
@@ -176,13 +172,7 @@ class LMMAES(PopulationStrategy):
         # the batch that is out: scalar products of base vectors and directions, and what each step is made of
         self._U, self._Q = np.zeros((popsize, m)), np.zeros((popsize, m))
         self._alpha = 1.0
-        self._gauss = NO_GAUSS
         self._kept = np.empty((popsize, kept_columns(n, popsize)))
-        self._kept_batch = -1  # whose base vectors these are
-        self._stop = StopState(self.rules, n, popsize, p.mu)
-        self._blas = OneBlasThread()
-        self.threads = as_count("threads", threads, 1)
-        self._chunks = Chunks(n, self.threads)
         if popsize > n / 4:
             warnings.warn(  # the same text for all population sizes: a chain of restarts says it once
                 f"lm-ma is unstable for popsize > n/4, which is {n / 4:g} here; use method 'ma' or a smaller popsize.",
@@ -200,16 +190,6 @@ class LMMAES(PopulationStrategy):
         return {**parts, "normal numbers of the population": 8.0 * popsize * kept_columns(n, popsize)}
 
     @property
-    def mean(self) -> FloatArray:
-        """Mean of the search distribution, (n,); a view."""
-        return self._mean
-
-    @property
-    def sigma(self) -> float:
-        """Step size."""
-        return float(self._sigma)
-
-    @property
     def p_sigma(self) -> FloatArray:
         """Evolution path of the step size, (n,); a view."""
         return self._p_sigma
@@ -221,7 +201,7 @@ class LMMAES(PopulationStrategy):
 
     def _used(self) -> int:
         """How many direction vectors candidates use: one more with every iteration, m in the end."""
-        return min(int(self._stop.count[stopping.T]), self.params.memory)
+        return min(int(self._ends.count[stopping.T]), self.params.memory)
 
     def _shape(self) -> tuple[float, FloatArray]:
         """Alpha and S in A A^T = alpha^2 (I + M^T S M)."""
@@ -252,14 +232,6 @@ class LMMAES(PopulationStrategy):
 
     # ---------------------------------------------------------------- one generation
 
-    def _noise(self) -> Noise:
-        kept = self._kept if self._kept_batch == self._batch else self._gauss
-        return NO_SIGNS, kept, self._key, self._batch * self._popsize * self._n
-
-    def _write(self, out: FloatArray) -> None:
-        self._prepare_rows()
-        self._write_again(out)
-
     def _prepare_rows(self) -> None:
         noise, popsize = self._noise(), self._popsize
         with self._blas:
@@ -267,26 +239,18 @@ class LMMAES(PopulationStrategy):
         self._kept_batch = self._batch
         self._alpha = kernels.solve(self._U, self._G, self.params.c_d, self._used(), self._Q)
 
-    def _write_again(self, out: FloatArray) -> None:
-        self._write_rows(0, out)
-
     def _write_rows(self, first: int, out: FloatArray) -> None:
         """Candidates `first`, `first` + 1, ... into the rows of `out`."""
         k = self._used()
-        step = self._noise(), self._mean, self._sigma, self._alpha, self._Q[:, :k], self._M[:k], 1
+        step = self._noise(), self._mean, self._sigma, self._alpha, self._Q[:, :k], self._M[:k], NO_SCALES, 1
         with self._blas:
             self._chunks.map(lambda *columns: emit(*step, first, out, *columns))
-
-    def _row(self, row: int) -> FloatArray:
-        x = np.empty((1, self._n))
-        self._write_rows(row, x)
-        return x[0]
 
     def _update(
         self, f: FloatArray, own: BoolArray, foreign_x: FloatArray | None, foreign_f: FloatArray | None
     ) -> None:
         p = self.params
-        chosen = self._stop.select(f, own, foreign_f, p.weights)
+        chosen = self._ends.select(f, own, foreign_f, p.weights)
         if chosen is None:
             return
         values, order, mine, theirs = chosen
@@ -304,7 +268,7 @@ class LMMAES(PopulationStrategy):
         parts = np.array(self._chunks.map(lambda *columns: kernels.learn(*learned, *columns)))
         norm2, length2 = parts[:, :2].sum(axis=0)
         reach = float(parts[:, 2].max())  # NaN if one is
-        t = int(self._stop.count[stopping.T]) + 1
+        t = int(self._ends.count[stopping.T]) + 1
         if t % _REFRESH:
             kernels.follow(self._G, h, self._keep, self._gain, norm2)
         else:
@@ -313,12 +277,12 @@ class LMMAES(PopulationStrategy):
         self._sigma *= math.exp(min(1.0, p.c_sigma / 2 * (length2 / self._n - 1)))
 
         longest = math.sqrt(max(float(self._G.diagonal().max()), 0.0))
-        self._stop.test(values, order, reach + 1e3 * self._n * self._sigma * (1 + longest))
-        if self._stop.sizes_due(self._n):
+        self._ends.test(values, order, reach + 1e3 * self._n * self._sigma * (1 + longest))
+        if self._ends.sizes_due(self._n):
             diagonal = np.empty(self._n)
             alpha, S = self._shape()
             kernels.diagonal(self._M, len(S), S, alpha, diagonal)
-            self._stop.test_sizes(self._mean, self._sigma, self.sigma0, diagonal)
+            self._ends.test_sizes(self._mean, self._sigma, self.sigma0, diagonal)
 
     def _foreign_steps(self, d: FloatArray, weights: FloatArray) -> FloatArray:
         """Weighted sums, (2, n), of the base vectors of steps d, (k, n), and of d, both shortened where too long."""
@@ -333,12 +297,6 @@ class LMMAES(PopulationStrategy):
         scale = weights[used] * clipping(z[used])[:, 0]
         return np.array([scale @ z[used], scale @ d[used]]).reshape(2, self._n)
 
-    def _fired(self) -> int:
-        return self._stop.mask()
-
-    def _stops(self) -> list[Stop]:
-        return self._stop.fired()
-
     # ---------------------------------------------------------------- save and restore
 
     def _state(self) -> State:
@@ -351,7 +309,7 @@ class LMMAES(PopulationStrategy):
             "p_sigma": self._p_sigma.copy(),
             "M": self._M.copy(),
             "G": self._G.copy(),
-            **self._stop.state(),
+            **self._ends.state(),
         }
 
     @classmethod
@@ -371,7 +329,7 @@ class LMMAES(PopulationStrategy):
         self._mean[:], self._p_sigma[:] = state["mean"], state["p_sigma"]
         self._sigma = float(state["sigma"])
         self._M[:], self._G[:] = state["M"], state["G"]
-        self._stop.restore(state)
+        self._ends.restore(state)
 
 
 __all__ = ["LMMAES", "LMMAParameters", "parameters"]

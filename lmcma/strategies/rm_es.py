@@ -20,14 +20,11 @@ from lmcma import random
 from lmcma.arguments import as_count
 from lmcma.kernels import limited_memory as kernels
 from lmcma.kernels import stopping
-from lmcma.kernels.blas_threads import OneBlasThread
-from lmcma.kernels.chunks import Chunks
-from lmcma.kernels.low_rank import combine, emit, move
-from lmcma.kernels.noise import NO_GAUSS, NO_SIGNS, Noise
-from lmcma.strategies.base import PopulationStrategy, shared_parts
+from lmcma.kernels.low_rank import NO_SCALES, combine, emit, move
+from lmcma.strategies.base import shared_parts
 from lmcma.strategies.foreign import shortening, steps
-from lmcma.strategies.stop_state import StopState
-from lmcma.termination import PROFILES, Stop, StopOption, StopRules, stop_rules
+from lmcma.strategies.large_scale import LargeScaleStrategy, log_weights
+from lmcma.termination import StopOption, StopRules
 from lmcma.typing import BoolArray, FloatArray, State
 
 _SNAPSHOT_COORDINATES = 4096
@@ -60,8 +57,7 @@ def parameters(n: int, popsize: int, memory: int | None = None) -> RmESParameter
     (2, 100, 0.028571, 0.018692, 5.0962)
     """
     mu = popsize // 2
-    raw = np.where(np.arange(popsize) < mu, math.log(mu + 1) - np.log(np.arange(1, popsize + 1)), 0.0)
-    weights = raw / raw.sum()
+    weights = log_weights(popsize, 1.0)
     return RmESParameters(
         mu=mu,
         weights=weights,
@@ -97,7 +93,7 @@ def rank_success(f: FloatArray, f_previous: FloatArray, weights: FloatArray) -> 
     return float(weights @ (before_previous - before)) / len(f)
 
 
-class RmES(PopulationStrategy):
+class RmES(LargeScaleStrategy):
     """Rm-ES, the rank-m evolution strategy; R1-ES, the rank-one evolution strategy, for ``memory=1``.
 
     Samples from the covariance matrix that m evolution paths make of the identity, which needs m more random numbers
@@ -186,19 +182,18 @@ class RmES(PopulationStrategy):
             x0,
             sigma0,
             popsize=popsize,
-            rules=stop_rules(stop, default=dataclasses.replace(PROFILES["bbob"], maxiter=None)),
+            stop=stop,
             ftarget=ftarget,
             maxfev=maxfev,
             maxiter=maxiter,
             max_memory=max_memory,
+            threads=threads,
             rng=rng,
             stored=memory,
         )
         n, popsize = self._n, self._popsize
         self.params = p = parameters(n, popsize, memory)
         m, a = p.memory, math.sqrt(1 - p.c_1)
-        self._mean = self.x0.copy()
-        self._sigma = self.sigma0
         self._s = 0.0  # accumulated success
         self._P = np.zeros((m, n))  # the oldest first; the last is the path that goes on
         self._G = np.zeros((m, m))  # scalar products of the paths
@@ -209,12 +204,7 @@ class RmES(PopulationStrategy):
         self._scales = math.sqrt(p.c_1) * a ** np.arange(m - 1, -1, -1.0)  # standard deviations along the paths
         # the batch that is out: normal numbers, a path each, and the weights that they make
         self._r, self._Q = np.zeros((popsize, m)), np.zeros((popsize, m))
-        self._gauss = NO_GAUSS
         self._delta = np.empty(n)
-        self._ends = StopState(self.rules, n, popsize, p.mu)
-        self._blas = OneBlasThread()
-        self.threads = as_count("threads", threads, 1)
-        self._chunks = Chunks(n, self.threads)
 
     @staticmethod
     def default_memory(n: int) -> int:
@@ -228,16 +218,6 @@ class RmES(PopulationStrategy):
         Other vectors are x0, best point, mean, step of the mean, and the diagonal of C now and then.
         """
         return {"stored paths": 8.0 * n * (stored or cls.default_memory(n)), **shared_parts(n, popsize, 5)}
-
-    @property
-    def mean(self) -> FloatArray:
-        """Mean of the search distribution, (n,); a view."""
-        return self._mean
-
-    @property
-    def sigma(self) -> float:
-        """Step size."""
-        return float(self._sigma)
 
     @property
     def p_c(self) -> FloatArray:
@@ -269,29 +249,14 @@ class RmES(PopulationStrategy):
         super()._draw()
         self._r[:] = self._rng.standard_normal(self._r.shape)
 
-    def _noise(self) -> Noise:
-        return NO_SIGNS, self._gauss, self._key, self._batch * self._popsize * self._n
-
-    def _write(self, out: FloatArray) -> None:
-        self._prepare_rows()
-        self._write_again(out)
-
     def _prepare_rows(self) -> None:
         self._Q[:] = self._r * self._scales
 
-    def _write_again(self, out: FloatArray) -> None:
-        self._write_rows(0, out)
-
     def _write_rows(self, first: int, out: FloatArray) -> None:
         """Candidates `first`, `first` + 1, ... into the rows of `out`."""
-        step = self._noise(), self._mean, self._sigma, self._alpha, self._Q, self._P, 1
+        step = self._noise(), self._mean, self._sigma, self._alpha, self._Q, self._P, NO_SCALES, 1
         with self._blas:
             self._chunks.map(lambda *columns: emit(*step, first, out, *columns))
-
-    def _row(self, row: int) -> FloatArray:
-        x = np.empty((1, self._n))
-        self._write_rows(row, x)
-        return x[0]
 
     def _update(
         self, f: FloatArray, own: BoolArray, foreign_x: FloatArray | None, foreign_f: FloatArray | None
@@ -357,12 +322,6 @@ class RmES(PopulationStrategy):
         dropped = 0 if t < p.memory else kernels.replaced(self._ages, p.memory, p.target_gap + 1)
         kernels.drop_row(self._P, self._nothing_beside, self._G, self._ages, dropped, p.memory)
         self._ages[-1] = t
-
-    def _fired(self) -> int:
-        return self._ends.mask()
-
-    def _stops(self) -> list[Stop]:
-        return self._ends.fired()
 
     # ---------------------------------------------------------------- save and restore
 

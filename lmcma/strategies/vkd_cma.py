@@ -20,14 +20,12 @@ from lmcma import random
 from lmcma.arguments import as_count
 from lmcma.errors import ArgumentError
 from lmcma.kernels import vkd as kernels
-from lmcma.kernels.blas_threads import OneBlasThread
-from lmcma.kernels.chunks import Chunks
-from lmcma.kernels.low_rank import project
-from lmcma.kernels.noise import NO_GAUSS, NO_SIGNS, Noise, kept_columns
-from lmcma.strategies.base import PopulationStrategy, default_popsize, shared_parts
+from lmcma.kernels.low_rank import emit, project
+from lmcma.kernels.noise import kept_columns
+from lmcma.strategies.base import default_popsize, shared_parts
 from lmcma.strategies.foreign import clipping, steps
-from lmcma.strategies.stop_state import StopState
-from lmcma.termination import PROFILES, Stop, StopOption, StopRules, stop_rules
+from lmcma.strategies.large_scale import LargeScaleStrategy, log_weights
+from lmcma.termination import StopOption, StopRules
 from lmcma.typing import BoolArray, FloatArray, State
 
 _SNAPSHOT_COORDINATES = 4096
@@ -89,8 +87,7 @@ def parameters(n: int, popsize: int, k: int = 0) -> VkDParameters:
     (6, 3.7295, 3.85)
     """
     mu = popsize // 2
-    raw = np.where(np.arange(popsize) < mu, math.log(mu + 0.5) - np.log(np.arange(1, popsize + 1)), 0.0)
-    weights = raw / raw.sum()
+    weights = log_weights(popsize)
     mueff = float(1 / (weights**2).sum())
     c_1, c_mu, c_c = rates(n, k, mueff)
     return VkDParameters(mu, weights, mueff, k, c_1, c_mu, c_c, c_s=0.3, d_s=4 - 3 / n)
@@ -105,7 +102,7 @@ def default_k_max(n: int) -> int:
     return min(n - 1, max(default_popsize(n), _NUMBERS // n))
 
 
-class VkDCMA(PopulationStrategy):
+class VkDCMA(LargeScaleStrategy):
     """VkD-CMA-ES: learns a scale for every coordinate and k directions, C = D (I + V^T diag(S) V) D.
 
     Lies between `SepCMAES`, which it is with k = 0 but for its step size, and `CMAES`. It begins with k = 0 and adds
@@ -214,11 +211,12 @@ class VkDCMA(PopulationStrategy):
             x0,
             sigma0,
             popsize=popsize,
-            rules=stop_rules(stop, default=dataclasses.replace(PROFILES["bbob"], maxiter=None)),
+            stop=stop,
             ftarget=ftarget,
             maxfev=maxfev,
             maxiter=maxiter,
             max_memory=max_memory,
+            threads=threads,
             rng=rng,
             stored=limit,
         )
@@ -227,10 +225,8 @@ class VkDCMA(PopulationStrategy):
             raise ArgumentError(f"`{most_name}` must be at most n - 1 = {n - 1}; got {limit}.")
         self._adaptive = k is None
         self.k_max = default_k_max(n) if limit is None else limit
-        self.params = p = parameters(n, popsize, 0 if k is None else k)
+        self.params = parameters(n, popsize, 0 if k is None else k)
 
-        self._mean = self.x0.copy()
-        self._sigma = self.sigma0
         self._s = 0.0  # accumulated success of the longer step
         self._p_c = np.zeros(n)
         self._D = np.ones(n)
@@ -244,13 +240,7 @@ class VkDCMA(PopulationStrategy):
         # the batch that is out: scalar products of base vectors and directions, how far out the points on the line are
         self._Q = np.zeros((popsize, 1))
         self._reach = 0.0
-        self._gauss = NO_GAUSS
         self._kept = np.empty((popsize, kept_columns(n, popsize)))
-        self._kept_batch = -1  # whose base vectors these are
-        self._ends = StopState(self.rules, n, popsize, p.mu)
-        self._blas = OneBlasThread()
-        self.threads = as_count("threads", threads, 1)
-        self._chunks = Chunks(n, self.threads)
 
     @classmethod
     def memory_parts(cls, n: int, popsize: int, stored: int | None = None) -> dict[str, float]:
@@ -267,16 +257,6 @@ class VkDCMA(PopulationStrategy):
             "normal numbers of the population": 8.0 * popsize * kept_columns(n, popsize),
             "update of the directions": 8.0 * (2 * n * rows + 5 * n * n if wide else 5 * rows * rows),
         }
-
-    @property
-    def mean(self) -> FloatArray:
-        """Mean of the search distribution, (n,); a view."""
-        return self._mean
-
-    @property
-    def sigma(self) -> float:
-        """Step size."""
-        return float(self._sigma)
 
     @property
     def p_c(self) -> FloatArray:
@@ -332,14 +312,6 @@ class VkDCMA(PopulationStrategy):
 
     # ---------------------------------------------------------------- one generation
 
-    def _noise(self) -> Noise:
-        kept = self._kept if self._kept_batch == self._batch else self._gauss
-        return NO_SIGNS, kept, self._key, self._batch * self._popsize * self._n
-
-    def _write(self, out: FloatArray) -> None:
-        self._prepare_rows()
-        self._write_again(out)
-
     def _prepare_rows(self) -> None:
         noise, popsize, V = self._noise(), self._popsize, self._V[: len(self._S)]
         with self._blas:
@@ -352,14 +324,11 @@ class VkDCMA(PopulationStrategy):
             parts = self._chunks.map(lambda *columns: kernels.length2(noise, self._n, ahead, *columns))
             self._reach = math.sqrt(sum(parts)) / self._length
 
-    def _write_again(self, out: FloatArray) -> None:
-        self._write_rows(0, out)
-
     def _write_rows(self, first: int, out: FloatArray) -> None:
         """Candidates `first`, `first` + 1, ... into the rows of `out`."""
-        step = self._noise(), self._mean, self._sigma, self._D, self._Q, self._V[: len(self._S)]
+        step = self._noise(), self._mean, self._sigma, 1.0, self._Q, self._V[: len(self._S)], self._D, 1
         with self._blas:
-            self._chunks.map(lambda *columns: kernels.emit(*step, first, out, *columns))
+            self._chunks.map(lambda *columns: emit(*step, first, out, *columns))
         if self._reach > 0:
             ahead = self._popsize - 2
             for row, sign in ((ahead, 1.0), (ahead + 1, -1.0)):
@@ -367,11 +336,6 @@ class VkDCMA(PopulationStrategy):
                     x = out[row - first]
                     np.multiply(self._step, sign * self._sigma * self._reach, out=x)
                     x += self._mean
-
-    def _row(self, row: int) -> FloatArray:
-        x = np.empty((1, self._n))
-        self._write_rows(row, x)
-        return x[0]
 
     def _update(
         self, f: FloatArray, own: BoolArray, foreign_x: FloatArray | None, foreign_f: FloatArray | None
@@ -540,12 +504,6 @@ class VkDCMA(PopulationStrategy):
         used = weights > 0
         u = d[used] / self._D
         return u * clipping(self._whitened(u)), weights[used]
-
-    def _fired(self) -> int:
-        return self._ends.mask()
-
-    def _stops(self) -> list[Stop]:
-        return self._ends.fired()
 
     # ---------------------------------------------------------------- save and restore
 

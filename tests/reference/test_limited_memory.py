@@ -5,7 +5,7 @@ import pytest
 
 from lmcma import LMCMA, LMCMAES
 from lmcma.kernels import limited_memory as kernels
-from lmcma.kernels.low_rank import emit, project
+from lmcma.kernels.low_rank import NO_SCALES, emit, project
 from lmcma.kernels.noise import NO_GAUSS, NO_SIGNS, block
 from lmcma.strategies.lm_cma import parameters
 from tests.reference import limited_memory_twin as twin
@@ -201,7 +201,7 @@ def test_companions_from_scalar_products(state, n, k):
     U = project((NO_SIGNS, z, 0, 0), 2, P, np.empty((2, 0)), 0, n)
     kernels.weigh(U @ W.T, b, c_1, Q, alpha)
     out = np.empty((4, n))
-    emit((NO_SIGNS, z, 0, 0), np.zeros(n), 1.0, alpha[0], Q, P, 2, 0, out, 0, n)
+    emit((NO_SIGNS, z, 0, 0), np.zeros(n), 1.0, alpha[0], Q, P, NO_SCALES, 2, 0, out, 0, n)
     for row in range(2):
         want = twin.factor_times(z[row], P, V, b, c_1)
         assert abs(out[2 * row] - want).max() <= 1e-12 * abs(want).max()

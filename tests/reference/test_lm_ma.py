@@ -10,7 +10,7 @@ import pytest
 import lmcma
 from lmcma.errors import PopulationWarning
 from lmcma.kernels import lm_ma as kernels
-from lmcma.kernels.low_rank import emit, project
+from lmcma.kernels.low_rank import NO_SCALES, emit, project
 from lmcma.kernels.noise import NO_SIGNS, block
 from lmcma.strategies.lm_ma import parameters
 from lmcma.testfunctions import ellipsoid
@@ -29,7 +29,7 @@ def steps(Z, M, rates, k):
     kernels.gram(M, G)
     U[:] = project(noise, len(Z), M, np.empty((len(Z), 0)), 0, n)
     alpha = kernels.solve(U, G, rates, k, Q)
-    emit(noise, np.zeros(n), 1.0, alpha, Q[:, :k], M[:k], 1, 0, out, 0, n)
+    emit(noise, np.zeros(n), 1.0, alpha, Q[:, :k], M[:k], NO_SCALES, 1, 0, out, 0, n)
     return out, Q / alpha
 
 
