@@ -157,7 +157,8 @@ def ascend(
     """
     m = len(alpha)
     g = np.empty(m, dtype=K.dtype)
-    steps, near = np.zeros(_BLOCK, dtype=K.dtype), np.zeros(_BLOCK, dtype=K.dtype)
+    near = np.zeros(_BLOCK, dtype=K.dtype)
+    steps, rows = np.zeros(_BLOCK + 3, dtype=K.dtype), np.zeros(_BLOCK + 3, dtype=np.int64)
     cycle = 0
     while updates > 0:
         if cycle % _FRESH == 0:
@@ -169,34 +170,30 @@ def ascend(
             if width <= 0:
                 break
             updates -= width
-            any_step = False
+            taken = 0
             for j in range(width):
                 near[j] = g[first + j]
             for j in range(width):
                 i = first + j
                 a = min(max(alpha[i] + near[j] * inverse[i], 0.0), bound[i])
                 step = a - alpha[i]
-                steps[j] = step
                 if step != 0.0:
                     alpha[i] = a
-                    any_step = True
+                    steps[taken], rows[taken] = step, i
+                    taken += 1
                     row = K[i]
                     for neighbour in range(width):
                         near[neighbour] -= step * row[first + neighbour]
-            if not any_step:
+            if taken == 0:
                 continue
             moved = True
-            for j in range(width, _BLOCK):
-                steps[j] = 0.0
-            for half in range(0, width, 4):
-                s0, s1, s2, s3 = steps[half], steps[half + 1], steps[half + 2], steps[half + 3]
-                if s0 == 0.0 and s1 == 0.0 and s2 == 0.0 and s3 == 0.0:
-                    continue
-                i = first + half
-                last = m - 1
-                k0, k1, k2, k3 = K[i], K[min(i + 1, last)], K[min(i + 2, last)], K[min(i + 3, last)]
-                for j in range(m):
-                    g[j] -= (s0 * k0[j] + s1 * k1[j]) + (s2 * k2[j] + s3 * k3[j])
+            for j in range(taken, taken + 3):
+                steps[j], rows[j] = 0.0, rows[0]
+            for j in range(0, taken, 4):
+                s0, s1, s2, s3 = steps[j], steps[j + 1], steps[j + 2], steps[j + 3]
+                k0, k1, k2, k3 = K[rows[j]], K[rows[j + 1]], K[rows[j + 2]], K[rows[j + 3]]
+                for i in range(m):
+                    g[i] -= (s0 * k0[i] + s1 * k1[i]) + (s2 * k2[i] + s3 * k3[i])
         if not moved:
             return
 
