@@ -316,6 +316,8 @@ class Restarts:
     def _make(self) -> Strategy:
         """The strategy of the planned run."""
         k, plan = self._tally.runs, self._plan
+        kind = registry.methods()[self.strategy].load()
+        later: Mapping[str, Any] = getattr(kind, "later_options", {}) if k > 0 else {}
         return registry.make(
             self.strategy,
             self.x0 if k == 0 else self._start(),
@@ -325,7 +327,7 @@ class Restarts:
             max_memory=self.max_memory,
             rng=random.child(self._seed, k + 1),
             **self._limits(),
-            **self.options,
+            **{**later, **self.options},
         )
 
     def _limits(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ I. Loshchilov, M. Schoenauer, M. Sebag. Self-adaptive surrogate-assisted CMA-ES.
 from __future__ import annotations
 
 import dataclasses
-from typing import Self
+from typing import Self, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,6 +20,7 @@ from lmcma.kernels import ranksvm as kernels
 from lmcma.typing import BoolArray, FloatArray, IntArray
 
 _FLOAT32_FROM = 128  # points
+Frame: TypeAlias = tuple[FloatArray, FloatArray]  # mean and W, W^T W = C^(-1), of the distribution around a model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +69,12 @@ class Fitted:
         out = np.empty(Z.shape[1])
         kernels.predict(self.Z, self.beta, self.width, Z, out)
         return out
+
+
+def framed(frame: Frame, x: FloatArray) -> FloatArray:
+    """Points, (k, n), in the frame of a model, in columns: W (x - mean)."""
+    mean, W = frame
+    return np.ascontiguousarray(W @ (x - mean).T)
 
 
 def in_order(f: FloatArray) -> tuple[IntArray, BoolArray]:

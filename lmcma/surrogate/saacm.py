@@ -13,12 +13,11 @@ optimization. CAp 2013 (KL-ACM-ES).
 from __future__ import annotations
 
 import contextlib
-import copy
 import dataclasses
 import math
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -33,24 +32,15 @@ from lmcma.kernels import stopping
 from lmcma.kernels.batch import EDITED
 from lmcma.result import Result
 from lmcma.strategies.cma import CMAES
-from lmcma.surrogate.ranksvm import Fitted, Settings, enough, in_order, scratch, scratch_item, train
+from lmcma.surrogate.hyper import SEARCHED, HyperSearch, default_points
+from lmcma.surrogate.ranksvm import Fitted, Frame, Settings, enough, framed, scratch_item, train
 from lmcma.termination import Stop, StopOption, StopReason
 from lmcma.typing import BoolArray, FloatArray, IntArray, State
 
 _LEAST_FOR_INTENSITY = 4  # generations on the model, from which on they are intensive
 _LARGEST_SAMPLE = 100_000  # points of one
-_SEARCHED = ("points", "c_base", "c_pow", "c_sigma", "sweeps")
 _MAX_CONDITION = 1e14
 _BROKEN = 1 << stopping.NUMERIC | 1 << stopping.EIGEN_FAILURE  # the condition has a test of its own, not the user's
-
-
-def default_points(n: int) -> int:
-    """Training points N_0 = 40 + floor(4 n^1.7).
-
-    >>> [default_points(n) for n in (2, 5, 10, 20)]
-    [52, 101, 240, 691]
-    """
-    return 40 + int(4 * n**1.7)
 
 
 def default_intensity(n: int) -> int:
@@ -153,17 +143,14 @@ class Lesson:
     ----------
     error : float
         The rank error.
-    settings : Settings
-        Parameters of the next model.
-    searcher : CMAES or None
-        Their search, gone on.
+    search : HyperSearch
+        The search for the model's parameters, gone on.
     fits : int
         Models trained for it.
     """
 
     error: float
-    settings: Settings
-    searcher: CMAES | None
+    search: HyperSearch
     fits: int
 
 
@@ -200,6 +187,9 @@ class SaACMES(CMAES):
     hyper_popsize : int, optional
         Parameters of the model tried after each generation, 0 for none; 20 for n <= 10, else 0 by default, for so many
         models have to be trained.
+    hyper_rest : int
+        Generations in a row that the search for parameters leaves out while there are no generations on the model; 0,
+        and 20 in later runs of a chain of restarts.
     longest : int, optional
         Generations on the model at most; 20 by default, 60 for ``control="kl"``. With 0 there is no model.
     surrogate_maxfev : int, optional
@@ -224,8 +214,7 @@ class SaACMES(CMAES):
 
     What departs from the author's program: ties in the order of the model count as half an error (a constant model
     would have none otherwise), tied points do not order each other, a generation on the model that breaks the
-    distribution down is undone together with those before it, h_sigma counts true generations, and all runs of a chain
-    of restarts have models.
+    distribution down is undone together with those before it, and h_sigma counts true generations.
 
     Examples
     --------
@@ -246,6 +235,7 @@ class SaACMES(CMAES):
     """
 
     method: ClassVar[str] = "saacm"
+    later_options: ClassVar[Mapping[str, Any]] = MappingProxyType({"hyper_rest": 20})
 
     def __init__(
         self,
@@ -256,6 +246,7 @@ class SaACMES(CMAES):
         control: str = "error",
         intensity: int | str = 1,
         hyper_popsize: int | None = None,
+        hyper_rest: int = 0,
         longest: int | None = None,
         surrogate_maxfev: int | None = None,
         noisy: bool = False,
@@ -285,6 +276,7 @@ class SaACMES(CMAES):
         if tried == 1:
             raise ArgumentError("`hyper_popsize` must be 0 or at least 2; got 1.")
         self.hyper_popsize = tried
+        self.hyper_rest = as_count("hyper_rest", hyper_rest, 0)
         self.surrogate_maxfev = None if surrogate_maxfev is None else as_count("surrogate_maxfev", surrogate_maxfev, 0)
         super().__init__(
             x0,
@@ -309,12 +301,11 @@ class SaACMES(CMAES):
             self._field(cma_kernels.TOL)[stopping.TOLX] = np.nan
 
         self._capacity = default_points(n) * (2 if self.hyper_popsize else 1)
-        self._settings = self.default_settings
+        self._search = HyperSearch(n, tried, rest=self.hyper_rest, threads=self.threads, key=self._key)
         self._X, self._F = np.empty((0, n)), np.empty(0)  # the archive, in order of evaluation
         self._error = 0.5
         self._life = 0
-        self._searcher: CMAES | None = None  # of the model's parameters
-        self._frame: tuple[FloatArray, FloatArray] | None = None  # mean and W of the model in use
+        self._frame: Frame | None = None  # of the model in use
         self._model: Fitted | None = None
         self._model_nit = 0
         self._model_nit_told = 0  # of these, those before the last update: what rules are tested on
@@ -323,14 +314,9 @@ class SaACMES(CMAES):
     # ---------------------------------------------------------------- what can be read
 
     @property
-    def default_settings(self) -> Settings:
-        """The model's parameters to begin with, and where their search leaves its box."""
-        return Settings(default_points(self._n))
-
-    @property
     def settings(self) -> Settings:
         """The parameters of the next model."""
-        return self._settings
+        return self._search.settings
 
     @property
     def model_error(self) -> float:
@@ -355,7 +341,7 @@ class SaACMES(CMAES):
     def snapshot(self) -> Mapping[str, Any]:
         """The search distribution in numbers, for a recorder, with the state of the model."""
         model = {"model_error": self._error, "life_length": self._life, "model_nfev": self.model_nfev}
-        return {**super().snapshot(), **model, **{f"model_{k}": getattr(self._settings, k) for k in _SEARCHED}}
+        return {**super().snapshot(), **model, **{f"model_{k}": getattr(self.settings, k) for k in SEARCHED}}
 
     def result(self) -> Result:
         """As of `CMAES`, with the number of models, of their evaluations, and the seconds that they took."""
@@ -420,7 +406,7 @@ class SaACMES(CMAES):
         used_up = self.surrogate_maxfev is not None and self._nfev >= self.surrogate_maxfev
         return self._schedule.longest > 0 and not used_up
 
-    def _whitening(self) -> tuple[FloatArray, FloatArray] | None:
+    def _whitening(self) -> Frame | None:
         """The mean and W, W^T W = C^(-1), at this moment."""
         C = self.C
         if not np.isfinite(C).all():
@@ -431,15 +417,15 @@ class SaACMES(CMAES):
             return None
         return self.mean.copy(), np.ascontiguousarray(axes.T / np.sqrt(squares)[:, None])
 
-    def _train(self, frame: tuple[FloatArray, FloatArray] | None) -> Fitted | None:
+    def _train(self, frame: Frame | None) -> Fitted | None:
         """The model of the most recent points."""
         if frame is None:
             return None
-        k = min(self._settings.points, len(self._F))
+        k = min(self.settings.points, len(self._F))
         F = self._F[-k:]
         if k == 0 or not enough(F, self._n):
             return None
-        model = train(_framed(frame, self._X[-k:]), F, self._settings)
+        model = train(framed(frame, self._X[-k:]), F, self.settings)
         self.model_fits += 1
         return model
 
@@ -498,7 +484,7 @@ class SaACMES(CMAES):
                 self._batch += 1
                 cma_kernels.sample(self._s, self._table, self._key, self._batch, x)
                 Z[part], Y[part] = self._z, self._y
-                F[part] = self._model.values(_framed(self._frame, x))
+                F[part] = self._model.values(framed(self._frame, x))
             self.model_nfev += F.size
             f = F.ravel()
             if not np.isfinite(f).all() or f.min() == f.max():
@@ -574,15 +560,13 @@ class SaACMES(CMAES):
         tested = own & ~np.isnan(f)
         if self._model is None or self._frame is None:
             return None
-        model = self._model.values(_framed(self._frame, x))
+        model = self._model.values(framed(self._frame, x))
         error = float(kernels.rank_error(f[tested], model[tested]))
         if math.isnan(error):  # all values the same
             return None
-        lesson = Lesson(error, self._settings, self._searcher, 0)
-        if self.hyper_popsize:
-            lesson = self._tried(error, self._frame, x[tested], f[tested])
+        search, fits = self._search.gone_on(self._life > 0, self._X, self._F, self._frame, x[tested], f[tested])
         self.model_seconds += time.perf_counter() - started
-        return lesson
+        return Lesson(error, search, fits)
 
     def _absorb(
         self,
@@ -597,7 +581,7 @@ class SaACMES(CMAES):
         p = self._schedule
         if lesson is not None:
             self._error = (1 - p.smoothing) * self._error + p.smoothing * lesson.error
-            self._settings, self._searcher = lesson.settings, lesson.searcher
+            self._search = lesson.search
             self.model_fits += lesson.fits
             if self.control == "error":
                 self._life = life_length(self._error, p.longest, p.threshold)
@@ -613,79 +597,6 @@ class SaACMES(CMAES):
         kept = ~np.isnan(f)
         X, F = np.concatenate([self._X, x[kept]]), np.concatenate([self._F, f[kept]])
         self._X, self._F = X[-self._capacity :], F[-self._capacity :]
-
-    # ---------------------------------------------------------------- the model's parameters
-
-    def _box(self) -> tuple[FloatArray, FloatArray]:
-        n, points = self._n, default_points(self._n)
-        return np.array([4.0 * n, 0, 0, 0.5, 100]), np.array([2.0 * points, 10, 6, 2, 1500])
-
-    def _decoded(self, u: FloatArray) -> Settings:
-        low, high = self._box()
-        numbers = dict(zip(_SEARCHED, (low + u * (high - low)).tolist(), strict=True))
-        return Settings(**{**numbers, "points": int(numbers["points"])})
-
-    def _tried(self, error: float, frame: tuple[FloatArray, FloatArray], x: FloatArray, f: FloatArray) -> Lesson:
-        """After a generation of the search for parameters, whose objective is the error on the newest points."""
-        if self._searcher is None:
-            seed = np.random.default_rng(np.random.SeedSequence([self._key, 1]))
-            options: dict[str, Any] = {"active": "2010", "constants": "bbob", "lazy": "reference", "stop": "none"}
-            searcher = CMAES(
-                seed.uniform(0.2, 0.8, len(_SEARCHED)), 0.6, popsize=self.hyper_popsize, rng=seed, **options
-            )
-            return Lesson(error, self._settings, searcher, 0)
-        searcher = copy.deepcopy(self._searcher)
-        u = searcher.ask()
-        errors = self._errors(u, frame, x, f)
-        searcher.tell(u, errors)
-        inside = ((searcher.mean >= 0) & (searcher.mean <= 1)).all()
-        settings = self._decoded(searcher.mean) if inside else self.default_settings
-        return Lesson(error, settings, searcher, int((errors <= 1).sum()))
-
-    def _errors(self, u: FloatArray, frame: tuple[FloatArray, FloatArray], x: FloatArray, f: FloatArray) -> FloatArray:
-        """The error on points x, (k, n), of models with parameters u, trained on the archive; penalties outside."""
-        Z = _framed(frame, self._X)
-        new = _framed(frame, x)
-        size = len(self._F)
-        order, _ = in_order(self._F)
-        D2, D2_new = np.empty((size, size)), np.empty((len(f), size))
-        kernels.squared_distances(Z, Z, D2)
-        kernels.squared_distances(new, Z, D2_new)
-        buffers = [scratch(size) for _ in range(self.threads)]
-
-        def error(v: FloatArray, K: FloatArray) -> float:
-            outside = float(np.maximum(0, np.maximum(-v, v - 1)).sum())
-            settings = self._decoded(v)
-            if settings.points > size:
-                return 1.0 + (settings.points - size)
-            if outside > 0:
-                return 1.0 + outside
-            points: IntArray = order[order >= size - settings.points]  # the most recent ones, best first
-            F = self._F[points]
-            if not enough(F, self._n):
-                return 1.0
-            tied = np.append(F[:-1] == F[1:], False)
-            beta, model = np.empty(len(points)), np.empty(len(f))
-            width = kernels.fit(
-                D2, points, tied, settings.c_base, settings.c_pow, settings.c_sigma, settings.sweeps, K, beta
-            )
-            if not width > 0:
-                return 1.0
-            kernels.predict_from(D2_new, points, beta, width, model)
-            return float(kernels.rank_error(f, model))
-
-        def share(first: int) -> list[float]:
-            return [error(v, buffers[first]) for v in u[first :: self.threads]]
-
-        if self.threads == 1:
-            shares = [share(0)]
-        else:
-            with ThreadPoolExecutor(self.threads, "lmcma") as pool:
-                shares = list(pool.map(share, range(self.threads)))
-        errors = np.empty(len(u))
-        for first, found in enumerate(shares):
-            errors[first :: self.threads] = found
-        return errors
 
     # ---------------------------------------------------------------- the end, save and restore
 
@@ -709,6 +620,7 @@ class SaACMES(CMAES):
             "control": self.control,
             "intensity": self.intensity,
             "hyper_popsize": self.hyper_popsize,
+            "hyper_rest": self.hyper_rest,
             "longest": self._schedule.longest,
             "surrogate_maxfev": self.surrogate_maxfev,
             "noisy": self.noisy,
@@ -720,14 +632,22 @@ class SaACMES(CMAES):
             "model_nit": np.array([self._model_nit, self._model_nit_told]),
             "model_counts": np.array([self.model_fits, self.model_nfev, self.model_failures]),
             "model_seconds": self.model_seconds,
-            "settings": np.array(dataclasses.astuple(self._settings), dtype=np.float64),
             "frame": None if self._frame is None else np.vstack(self._frame),
-            "searcher": None if self._searcher is None else self._searcher.state_dict(),
+            "search": self._search.state_dict(),
         }
 
     @classmethod
     def _options(cls, state: State) -> dict[str, Any]:
-        names = ("control", "intensity", "hyper_popsize", "longest", "surrogate_maxfev", "noisy", "threads")
+        names = (
+            "control",
+            "intensity",
+            "hyper_popsize",
+            "hyper_rest",
+            "longest",
+            "surrogate_maxfev",
+            "noisy",
+            "threads",
+        )
         return {**super()._options(state), **{name: state[name] for name in names}}
 
     def _set_state(self, state: State) -> None:
@@ -737,10 +657,8 @@ class SaACMES(CMAES):
         self._model_nit, self._model_nit_told = (int(k) for k in state["model_nit"])
         self.model_seconds = float(state["model_seconds"])
         self.model_fits, self.model_nfev, self.model_failures = (int(k) for k in state["model_counts"])
-        points, *others = (float(v) for v in state["settings"])
-        self._settings = Settings(int(points), *others)
-        searcher = state["searcher"]
-        self._searcher = None if searcher is None else CMAES.from_state(searcher)
+        self._search.key = self._key
+        self._search.restore(state["search"])
         if state["frame"] is not None:
             frame = np.ascontiguousarray(state["frame"], dtype=np.float64)
             self._frame = frame[0].copy(), frame[1:].copy()  # as `_whitening` makes them, in C order
@@ -750,12 +668,6 @@ class SaACMES(CMAES):
 
 
 _TOO_MANY = 1 << 40
-
-
-def _framed(frame: tuple[FloatArray, FloatArray], x: FloatArray) -> FloatArray:
-    """Points, (k, n), in the frame of a model, in columns: W (x - mean)."""
-    mean, W = frame
-    return np.ascontiguousarray(W @ (x - mean).T)
 
 
 __all__ = [

@@ -226,30 +226,32 @@ def test_only_true_values_count():
 
 def test_the_search_for_parameters():
     es = run(SaACMES(np.ones(4), 1.0, rng=1, stop="none"), ellipsoid, 60)
-    assert es.settings != es.default_settings
-    low, high = es._box()
+    assert es.settings != es._search.default_settings
+    low, high = es._search.box
     theta = np.array([getattr(es.settings, k) for k in ("points", "c_base", "c_pow", "c_sigma", "sweeps")])
     assert ((theta >= np.floor(low)) & (theta <= high)).all()
     # outside of the box: default
-    es._searcher._field(1)[:] = 2.0  # its mean
+    es._search.searcher._field(1)[:] = 2.0  # its mean
     x = es.ask()
     es.tell(x, ellipsoid(x))
-    assert es._searcher.mean.max() > 1
-    assert es.settings == es.default_settings
+    assert es._search.searcher.mean.max() > 1
+    assert es.settings == es._search.default_settings
     # penalties
     es.ask()
     u = np.array([[0.5, 0.5, 0.5, 0.5, 1.25], [0.0, -0.5, 2.0, 0.5, 0.5]])
     frame = es._frame
     points, values = es._points(), np.arange(float(es.popsize))
-    np.testing.assert_allclose(es._errors(u, frame, points, values), [1.25, 2.5])
+    np.testing.assert_allclose(es._search.errors(u, *es.archive, frame, points, values), [1.25, 2.5])
     few = SaACMES(np.ones(4), 1.0, rng=1)
     run(few, ellipsoid, 10)
     size = len(few.archive[1])
-    low, high = few._box()
+    low, high = few._search.box
     want = 1 + int(high[0]) - size
     few.ask()
     u = np.array([[1.0, 0.5, 0.5, 0.5, 0.5]])
-    np.testing.assert_allclose(few._errors(u, few._frame, few._points(), np.arange(float(few.popsize))), [want])
+    np.testing.assert_allclose(
+        few._search.errors(u, *few.archive, few._frame, few._points(), np.arange(float(few.popsize))), [want]
+    )
 
 
 @pytest.mark.parametrize("threads", [2, 3])
@@ -260,12 +262,40 @@ def test_threads_change_nothing(threads):
     assert_same_state(one, many)
 
 
+def test_the_search_rests_while_models_are_of_no_use():
+    """After so many generations left out there is one, and so on; without the option there is one each time."""
+    steps = {}
+    for rest in (0, 3):
+        es = SaACMES(np.ones(4), 1.0, rng=1, hyper_popsize=4, hyper_rest=rest, stop="none")
+        noise, counts = np.random.default_rng(2), []
+        for _ in range(30):
+            es.tell(es.ask(), noise.random(es.popsize))
+            counts.append((es._search.searcher.nit if es._search.searcher else -1, es.life_length))
+            es = lmcma.from_state(es.state_dict())
+        assert all(life == 0 for _, life in counts)
+        steps[rest] = [k for k, _ in counts if k >= 0]
+    assert steps[0] == list(range(21))
+    assert steps[3] == [k // 4 for k in range(21)]
+
+
+@pytest.mark.parametrize(("options", "later"), [({}, 20), ({"hyper_rest": 5}, 5)])
+def test_the_search_rests_in_later_runs_of_a_chain(options, later):
+    es = lmcma.make("ipop-saacm", np.ones(2), 1.0, x0_box=(-2, 2), rng=1, hyper_popsize=4, maxiter=3000, **options)
+    seen = []
+    while len(es.result().runs) < 3 and not es.stop():
+        x = es.ask()
+        seen.append((len(es.result().runs), es._inner.hyper_rest))
+        es.tell(x, sphere(x))
+    assert {rest for runs, rest in seen if runs == 1} == {options.get("hyper_rest", 0)}
+    assert {rest for runs, rest in seen if runs == 2} == {later}
+
+
 def test_the_search_for_parameters_draws_from_a_stream_of_its_own():
     # models that nobody trusts: the searches see the same points
     a = run(SaACMES(np.ones(4), 1.0, rng=1, hyper_popsize=0), flat_but_one, 14)
     b = run(SaACMES(np.ones(4), 1.0, rng=1, hyper_popsize=8), flat_but_one, 14)
-    assert b._searcher is not None
-    assert b._searcher.nit > 0
+    assert b._search.searcher is not None
+    assert b._search.searcher.nit > 0
     assert (a._batch - a.model_nit, a._key) == (b._batch - b.model_nit, b._key)
     assert a._rng.bit_generator.state == b._rng.bit_generator.state
 
@@ -403,7 +433,7 @@ def test_an_exception_on_the_model_leaves_no_trace(error):
     assert_same_state(es, other)
 
 
-@pytest.mark.parametrize("place", ["_errors", "_decoded"])
+@pytest.mark.parametrize("place", ["errors", "decoded"])
 def test_an_exception_in_the_search_for_parameters_leaves_no_trace(place):
     """CMA-ES had learnt from the points, the rest had not; told again, the search took a second step."""
     es, other = (run(SaACMES(np.ones(4), 1.0, rng=1, stop="none"), ellipsoid, 20) for _ in range(2))
@@ -414,22 +444,22 @@ def test_an_exception_in_the_search_for_parameters_leaves_no_trace(place):
     def fails(*args):
         raise MemoryError
 
-    setattr(es, place, fails)
+    setattr(es._search, place, fails)
     with pytest.raises(MemoryError):
         es.tell(x, f)
     assert_same_state(es, other)
-    delattr(es, place)
+    delattr(es._search, place)
     for each in (es, other):
         each.tell(x, f)
     assert_same_state(es, other)
     # told in parts, the batch is over and lost: the run goes on with the next
     x = es.ask()
     mean, size = es.mean.copy(), len(es.archive[1])
-    setattr(es, place, fails)
+    setattr(es._search, place, fails)
     es.tell(None, f[:3], ids=range(3))
     with pytest.raises(MemoryError):
         es.tell(None, f[3:], ids=range(3, len(f)))
-    delattr(es, place)
+    delattr(es._search, place)
     assert len(es.missing) == 0
     np.testing.assert_array_equal(es.mean, mean)
     assert len(es.archive[1]) == size
@@ -451,13 +481,13 @@ def test_generations_on_models_are_no_iterations_with_a_diagonal_matrix():
 def test_a_flat_generation_teaches_the_search_nothing():
     """Its error is not a number, which ranked all parameters last but those outside of the box."""
     es = run(SaACMES(np.ones(4), 1.0, rng=1, stop="none"), ellipsoid, 15)
-    settings, steps, error = es.settings, es._searcher.nit, es.model_error
+    settings, steps, error = es.settings, es._search.searcher.nit, es.model_error
     size = len(es.archive[1])
     es.tell(None, np.ones(len(es.ask())))
-    assert (es.settings, es._searcher.nit, es.model_error) == (settings, steps, error)
+    assert (es.settings, es._search.searcher.nit, es.model_error) == (settings, steps, error)
     assert len(es.archive[1]) == size + es.popsize
     run(es, ellipsoid, 2)
-    assert es._searcher.nit == steps + 2
+    assert es._search.searcher.nit == steps + 2
 
 
 @pytest.mark.parametrize("edited", [False, True])
@@ -560,13 +590,14 @@ def test_the_estimate_of_memory_is_what_models_take():
         rng = np.random.default_rng(1)
         es._archive(rng.standard_normal((es._capacity, n)), rng.random(es._capacity))
         es._nit, es._life = 20, 4
-        es._settings = dataclasses.replace(es._settings, points=es._capacity, sweeps=1.0)
+        es._search.settings = dataclasses.replace(es.settings, points=es._capacity, sweeps=1.0)
         models = memory_of_models(n, es.popsize, hyper_popsize=es.hyper_popsize, intensity=es.intensity)
         frame = es._whitening()
         tracemalloc.start()
         try:
             if es.hyper_popsize:
-                es._errors(np.full((1, 5), 0.5), frame, np.ones((es.popsize, n)), np.arange(float(es.popsize)))
+                u, f = np.full((1, 5), 0.5), np.arange(float(es.popsize))
+                es._search.errors(u, *es.archive, frame, np.ones((es.popsize, n)), f)
             else:
                 es._model, es._frame = es._train(frame), frame
                 es._generation(es.intensity)
