@@ -19,7 +19,8 @@ from lmcma.kernels.stream import STREAM_FROM, add_scaled
 from lmcma.typing import FloatArray
 
 _TILE = 1024
-_GROUP = 16  # base vectors in a product
+_GROUP = 16  # base vectors in a product,
+_FEWEST = 4  # and a divisor of how many are in the last one
 
 NO_SCALES = np.empty(0)
 
@@ -70,7 +71,8 @@ def emit(
     low = first // twins // _GROUP * _GROUP
     high = (first + out.shape[0] + twins - 1) // twins
     # products of one shape whichever rows are wanted, since the last bits depend on it
-    weights = np.zeros(((high - low + _GROUP - 1) // _GROUP * _GROUP, k), dtype=P.dtype)
+    rounded = (len(Q) + _FEWEST - 1) // _FEWEST * _FEWEST
+    weights = np.zeros((min((high - low + _GROUP - 1) // _GROUP * _GROUP, rounded - low), k), dtype=P.dtype)
     weights[: min(len(weights), len(Q) - low)] = Q[low : low + len(weights)]
     Z = np.zeros((_GROUP, min(n, _TILE)), dtype=P.dtype)
     scalars, ints = np.empty(2, dtype=P.dtype), np.empty(8, dtype=np.int32)
@@ -84,7 +86,7 @@ def emit(
                 base.block(noise, n, row, start, Z[row - group, :width])
             scale = sigma
             if k > 0:
-                accumulate(rows, P[:, start : start + width], 1.0, alpha, Z[:, :width], scalars, ints)
+                accumulate(rows, P[:, start : start + width], 1.0, alpha, Z[: len(rows), :width], scalars, ints)
             else:
                 scale *= alpha
             if len(scales):

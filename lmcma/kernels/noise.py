@@ -63,5 +63,9 @@ def block(noise: Noise, n: int, row: int, start: int, z: FloatArray) -> None:
             z[j] = 1.0 - 2.0 * ((words[j // 64] >> np.uint64(j % 64)) & np.uint64(1))
     elif gauss.shape[1]:
         z[:] = gauss[row, start : start + len(z)]
+    elif z.itemsize < 8:  # made as float64 and then rounded, which is faster than at once
+        line = np.empty(len(z))
+        normals.fill(key, first + row * n + start, line)
+        z[:] = line
     else:
         normals.fill(key, first + row * n + start, z)
