@@ -22,12 +22,14 @@ import numpy as np
 
 from lmcma.kernels.compile import free_kernel, kernel
 from lmcma.kernels.ranking import rank
+from lmcma.kernels.rows import subtract_four
 from lmcma.typing import BoolArray, FloatArray, IntArray
 
 _START = 0.975  # of the upper bound: where each dual variable begins
 _LEAST = 1e-30  # K'_ii of two points that are one
 _FRESH = 50  # sweeps, after which the gradient is computed anew
 _BLOCK = 8  # coordinates, whose steps reach the others together
+_WHOLE = 32  # numbers that are handled together
 _FEW = 64  # values whose order is compared pair by pair
 
 _LOG2_E, _LN2_HIGH, _LN2_LOW = 1.4426950408889634, 0.6931471803691238, 1.9082149292705877e-10
@@ -123,6 +125,7 @@ def fit(
             target = K[i - 1]
             for j in range(m):
                 target[j] = (before[j + 1] - before[j]) + (row[j] - row[j + 1])
+            target[m : min(len(target), m + _WHOLE)] = 0.0  # of whatever was there: `ascend` runs over some of it
 
     alpha, bound, inverse = np.empty(m), np.empty(m), np.zeros(m)
     most = 0.0
@@ -156,7 +159,7 @@ def ascend(
     steps of a few neighbours are entered into the gradient of the others together; a cycle without a step is the end.
     """
     m = len(alpha)
-    g = np.empty(m, dtype=K.dtype)
+    g = np.zeros(min(K.shape[1], (m + _WHOLE - 1) // _WHOLE * _WHOLE), dtype=K.dtype)  # no rest where K has room
     near = np.zeros(_BLOCK, dtype=K.dtype)
     steps, rows = np.zeros(_BLOCK + 3, dtype=K.dtype), np.zeros(_BLOCK + 3, dtype=np.int64)
     cycle = 0
@@ -190,25 +193,23 @@ def ascend(
             for j in range(taken, taken + 3):
                 steps[j], rows[j] = 0.0, rows[0]
             for j in range(0, taken, 4):
-                s0, s1, s2, s3 = steps[j], steps[j + 1], steps[j + 2], steps[j + 3]
-                k0, k1, k2, k3 = K[rows[j]], K[rows[j + 1]], K[rows[j + 2]], K[rows[j + 3]]
-                for i in range(m):
-                    g[i] -= (s0 * k0[i] + s1 * k1[i]) + (s2 * k2[i] + s3 * k3[i])
+                subtract_four(K, rows, steps, j, g)
         if not moved:
             return
 
 
 @kernel
 def gradient(K: FloatArray, alpha: FloatArray, epsilon: float, g: FloatArray) -> None:
-    """Write epsilon - K alpha, summed in float64, into `g`."""
-    sums = np.full(len(g), epsilon)
-    for i in range(len(alpha)):
+    """Write epsilon - K alpha, summed in float64, into the first numbers of `g`."""
+    m = len(alpha)
+    sums = np.full(m, epsilon)
+    for i in range(m):
         a = alpha[i]
         if a != 0.0:
             row = K[i]
-            for j in range(len(g)):
+            for j in range(m):
                 sums[j] -= a * row[j]
-    g[:] = sums
+    g[:m] = sums
 
 
 @free_kernel

@@ -9,8 +9,9 @@ import pytest
 
 from lmcma.errors import ArgumentError, ArgumentTypeError, ProtocolError, ShapeError
 from lmcma.kernels import ranksvm as kernels
+from lmcma.kernels.rows import aligned, subtract_four
 from lmcma.surrogate import RankSVM
-from lmcma.surrogate.ranksvm import Settings, train
+from lmcma.surrogate.ranksvm import Settings, scratch, train
 from lmcma.testfunctions import ellipsoid, rosenbrock
 from tests.reference import ranksvm_twin as twin
 
@@ -252,3 +253,34 @@ def test_public_class():
         RankSVM().fit(x, ["a"] * 80)
     with pytest.raises(ArgumentError, match="`c_sigma` must be > 0"):
         RankSVM(c_sigma=0)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("m", [1, 3, 15, 16, 31, 32, 33, 64, 101])
+def test_four_rows_are_taken_off(kind, m):
+    rng = np.random.default_rng(m)
+    K = aligned(m, m, kind)
+    assert K.ctypes.data % 64 == K.strides[0] % 128 == 0
+    K[:] = rng.standard_normal(K.shape)
+    rows, factors = rng.integers(m, size=7), rng.standard_normal(7).astype(kind)
+    for width in (m, K.shape[1]):
+        g = rng.standard_normal(width).astype(kind)
+        want = g - factors[2:6].astype(np.float64) @ K[rows[2:6], :width]
+        subtract_four(K, rows, factors, 2, g)
+        np.testing.assert_allclose(g, want, rtol=0, atol=8 * np.finfo(kind).eps * 10)
+
+
+def test_what_was_in_the_scratch_does_not_matter():
+    rng = np.random.default_rng(1)
+    Z = np.ascontiguousarray(rng.standard_normal((3, 150)))
+    D2 = np.empty((150, 150))
+    kernels.squared_distances(Z, Z, D2)
+    found = []
+    for filled in (0.0, np.nan, 1e-310):
+        K, beta = scratch(150), np.empty(150)
+        K[:] = filled
+        width = kernels.fit(D2, np.arange(150), np.zeros(150, dtype=np.bool_), 6.0, 3.0, 1.0, 100.0, K, beta)
+        found.append((width, beta))
+    for width, beta in found[1:]:
+        assert width == found[0][0]
+        np.testing.assert_array_equal(beta, found[0][1])
