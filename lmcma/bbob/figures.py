@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lmcma.bbob.reference import Reference
-from lmcma.bbob.score import GRID, Results
+from lmcma.bbob.score import Results
 from lmcma.errors import MissingDependencyError
 from lmcma.typing import FloatArray
 
@@ -205,7 +205,7 @@ def _reference_ecdf(reference: Reference, dim: int, functions: Sequence[int], at
     erts = [reference.erts[f, dim] for f in functions if (f, dim) in reference.erts]
     if not erts:
         return None
-    return np.array([(np.array(erts) / dim <= a * (1 + 1e-12)).sum() for a in at]) / (len(erts) * len(GRID))
+    return np.array([(np.array(erts) / dim <= a * (1 + 1e-12)).sum() for a in at]) / np.size(erts)
 
 
 def _inline(svg: str, title: str) -> str:
