@@ -88,7 +88,7 @@ def como_cma(
 ) -> str:
     """COMO-CMA-ES with `kernels` runs of CMA-ES, 32 by default, of which one starts at `x0`, the others in the box.
 
-    The reference point of the hypervolume is the worst of both objectives among the starts, which are evaluated first.
+    The reference point of the hypervolume is the worst of both objectives among the starts.
     """
     try:
         with warnings.catch_warnings():
@@ -99,19 +99,20 @@ def como_cma(
     first, rest = seed.spawn(2)
     others = np.random.default_rng(first).uniform(*box, (options.get("kernels", 32) - 1, len(x0)))
     starts = np.vstack([x0, others])
-    reference = np.max([f(x) for x in starts], axis=0)
     quiet = {"verbose": -9, "verb_log": 0, "verb_disp": 0}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         kernels = comocma.get_cmas(
             list(starts), sigma0, {**quiet, "seed": int(rest.generate_state(1)[0]) % (2**31 - 2) + 1}
         )
-        strategy = comocma.Sofomore(
-            kernels, reference.tolist(), {"archive": False, "verb_log": 0, "verb_disp": 0, "verb_filename": ""}
-        )
+        settings = {"archive": False, "verb_log": 0, "verb_disp": 0, "verb_filename": ""}
+        strategy = comocma.Sofomore(kernels, opts=settings)
         while not strategy.stop():
-            x = strategy.ask()
-            strategy.tell(x, [f(row) for row in x])
+            x = strategy.ask()  # the first time all starts, then offspring
+            values = np.array([f(row) for row in x])
+            if strategy.reference_point is None:
+                strategy.reference_point = values[: len(kernels)].max(axis=0).tolist()
+            strategy.tell(x, values)
     return "all kernels stopped"
 
 

@@ -108,6 +108,8 @@ def ecdf_figure(
         axes = np.atleast_1d(np.asarray(figure.subplots(rows, columns, sharex=True, sharey=True))).ravel()
         for axis, (title, functions) in zip(axes, groups, strict=False):
             _panel(axis, results, reference, dim, title, functions, budget, style, colours)
+        for axis in axes[len(groups) - columns : len(groups)]:  # the lowest ones, where the last row is not full
+            axis.tick_params(labelbottom=True)
         for axis in axes[len(groups) :]:
             axis.set_visible(False)
         figure.supxlabel("log10(evaluations / dimension)", fontsize=9.5)

@@ -136,8 +136,8 @@ def _facts(runs: Sequence[Run], results: Mapping[str, Results]) -> str:
             continue
         text = (
             f"budget {campaign['budget']:g} D evaluations per trial; "
-            f"instances {_ranges(campaign['instances'])}; "
-            f"functions {_ranges(campaign['functions'])}; seed {campaign['seed']}; {_start(campaign)}; "
+            f"instances {summary.ranges(campaign['instances'])}; "
+            f"functions {summary.ranges(campaign['functions'])}; seed {campaign['seed']}; {_start(campaign)}; "
             f"sigma0 = {campaign['sigma0']:g}; lmcma {', '.join(run.about['lmcma'])}; "
             f"begun {run.about['created'].replace('T', ' ')}"
         )
@@ -347,17 +347,6 @@ def _ratio(value: float) -> str:
     if value >= 9999.5:
         return f"{value:.0e}".replace("e+0", "e").replace("e+", "e")
     return f"{value:.0f}" if value >= 99.5 else f"{value:.1f}" if value >= 9.95 else f"{value:.2f}"
-
-
-def _ranges(numbers: Sequence[int]) -> str:
-    """Shown as a person would write it: 1-3,71."""
-    parts: list[list[int]] = []
-    for n in numbers:
-        if parts and n == parts[-1][1] + 1:
-            parts[-1][1] = n
-        else:
-            parts.append([n, n])
-    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in parts)
 
 
 def _and(parts: Sequence[str]) -> str:
