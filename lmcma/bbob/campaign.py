@@ -7,9 +7,9 @@ import inspect
 import math
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,8 +17,10 @@ from lmcma import registry
 from lmcma.bbob import baselines
 from lmcma.bbob.suites import suite
 from lmcma.errors import ArgumentTypeError, CampaignError, LmcmaError, near_miss
-from lmcma.strategies.protocol import Strategy
-from lmcma.typing import FloatArray
+
+if TYPE_CHECKING:
+    from lmcma.strategies.protocol import Strategy
+    from lmcma.typing import FloatArray
 
 # What the harness itself decides for every method.
 _RESERVED = frozenset({"x0", "sigma0", "rng", "maxfev", "ftarget", "n_obj"})
@@ -68,7 +70,7 @@ class Campaign:
         Worker processes; one per core by default. Does not change any result.
     x0_box : (float, float)
         Every trial starts at a point drawn uniformly from this box, the same one for all methods; with two objectives
-        at 0, and the box is where baselines draw.
+        at 0, and the box is where further points of a method are drawn.
     sigma0 : float
         Initial standard deviation of every method that has one.
     """
@@ -91,12 +93,9 @@ class Campaign:
 
     def strategy(self, spec: MethodSpec, x0: FloatArray, **options: Any) -> Strategy:
         """The strategy of a method that is no baseline."""
-        own: dict[str, Any] = {}
-        if registry.methods()[spec.method].inner:
-            own["x0_box"] = self.x0_box  # where restarts begin
-        if (n_obj := suite(self.suite).n_obj) > 1:
-            own["n_obj"] = n_obj
-        return registry.make(spec.method, x0, self.sigma0, **{**own, **options, **spec.options})
+        own = {"x0_box": self.x0_box, "n_obj": suite(self.suite).n_obj}
+        taken = {key: value for key, value in own.items() if key in _parameters(spec.method, len(x0))}
+        return registry.make(spec.method, x0, self.sigma0, **{**taken, **options, **spec.options})
 
     def settings(self) -> dict[str, Any]:
         """Everything that results depend on, as plain data for files."""
@@ -308,7 +307,12 @@ def _objectives(method: str, dim: int) -> tuple[int, ...]:
     """How many objectives a method or baseline can have on COCO's suites."""
     if method in baselines.BASELINES:
         return baselines.BASELINES[method].objectives
-    return (2,) if "n_obj" in inspect.signature(registry.resolve(method, dim).load()).parameters else (1,)
+    return (2,) if "n_obj" in _parameters(method, dim) else (1,)
+
+
+def _parameters(method: str, dim: int) -> Collection[str]:
+    """What the class of a method is built from: `n_obj` if for several objectives, `x0_box` if it begins anew."""
+    return inspect.signature(registry.resolve(method, dim).load()).parameters
 
 
 def _try_options(spec: MethodSpec, campaign: Campaign) -> None:

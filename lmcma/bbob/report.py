@@ -157,7 +157,7 @@ def _facts(runs: Sequence[Run], results: Mapping[str, Results]) -> str:
 def _start(campaign: Mapping[str, Any]) -> str:
     box = f"[{campaign['x0_box'][0]:g}, {campaign['x0_box'][1]:g}]^D"
     if SUITES[campaign["suite"]].n_obj > 1:
-        return f"start at 0, baselines draw from {box}"
+        return f"start at 0, further starts from {box}"
     return f"start uniform in {box}, the same for all methods"
 
 

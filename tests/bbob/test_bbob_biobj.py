@@ -48,9 +48,10 @@ class Problem:
 class Walk:
     """A strategy that steps away from points of its front: the least that the driver needs."""
 
-    popsize, n_obj = 4, 2
+    popsize = 4
 
-    def __init__(self, x0: Any, sigma0: float, rng: Any, maxfev: int) -> None:
+    def __init__(self, x0: Any, sigma0: float, *, rng: Any, maxfev: int, n_obj: int = 2, x0_box: Any = None) -> None:
+        self.n_obj, self.box = n_obj, x0_box
         self.rng, self.sigma, self.maxfev = np.random.default_rng(rng), sigma0, maxfev
         self.front = [(np.array(x0), np.full(2, math.inf))]
         self.dim, self.nfev, self.nit = len(x0), 0, 0
@@ -109,7 +110,7 @@ def walked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         ideal = np.array([cocoex().BareProblem("bbob", int(f), dim, int(i)).best_value() for f, i in parts])
         nadir = np.array(problem.largest_fvalues_of_interest)
         problem.observe_with(observer)
-        walk, told = Walk(np.zeros(dim), 2.0, instance, 800), []
+        walk, told = Walk(np.zeros(dim), 2.0, rng=instance, maxfev=800), []
         for x in np.random.default_rng(1).uniform(-5, 5, (20, dim)):  # some of them outside of the nadir's box
             told.append(problem(x))
         while walk.stop() is None:
@@ -320,18 +321,15 @@ def test_options_of_pymoo(method: str) -> None:
 
 
 def test_strategies_are_built_for_two_objectives(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: dict[str, Any] = {}
-
-    def make(method: str, x0: Any, sigma0: float, *, n_obj: int, **options: Any) -> Any:
-        seen.update(method=method, x0=x0, sigma0=sigma0, n_obj=n_obj)
-        return Walk(x0, sigma0, **options)
-
-    monkeypatch.setattr(campaign.registry, "make", make)
-    c = dataclasses.replace(campaign.build({**GOOD, "dims": "3"}), methods=(campaign.MethodSpec("walk", "cma"),))
-    problem = Problem()
-    assert trial.run(c, c.methods[0], problem) == trial.Outcome(calls=150, target=False, reason="budget")
-    assert seen["x0"].tolist() == [0, 0, 0]
-    assert (seen["method"], seen["sigma0"], seen["n_obj"]) == ("cma", 1.0, 2)
+    made: list[Walk] = []
+    monkeypatch.setattr(campaign.registry, "resolve", lambda method, dim: SimpleNamespace(load=lambda: Walk))
+    monkeypatch.setattr(
+        campaign.registry, "make", lambda method, *args, **kw: made.append(Walk(*args, **kw)) or made[0]
+    )
+    assert run("cma", Problem()) == trial.Outcome(calls=150, target=False, reason="budget")
+    assert (made[0].dim, made[0].sigma, made[0].n_obj, made[0].box) == (3, 1.0, 2, (-5.0, 5.0))
+    with pytest.raises(CampaignError, match="does not take 1 objective"):
+        run("cma", Problem(), suite="bbob")
 
 
 # ---------------------------------------------------------------- campaigns
