@@ -338,7 +338,7 @@ def test_strategies_are_built_for_two_objectives(monkeypatch: pytest.MonkeyPatch
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished campaign: two random searches on f1 and f12, three trials each."""
-    output = tmp_path_factory.mktemp("biobj") / "two"
+    output = tmp_path_factory.mktemp("biobj") / "log_nondominated: all"  # COCO would take this for its option
     again = {"name": "again", "method": "random"}
     plan = campaign.build(
         {**GOOD, "methods": ["random", again], "functions": "1,12", "instances": "1,10,1", "output": str(output)}
