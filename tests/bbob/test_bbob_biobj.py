@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from lmcma.bbob import campaign, reference, report, runner, runs, score, suites, trial
+from lmcma.bbob import campaign, figures, reference, report, runner, runs, score, suites, trial
 from lmcma.bbob.compare import compare
 from lmcma.bbob.suites import cocoex, open_problems
 from lmcma.bbob.targets import INDICATORS, PRECISIONS, targets_of
@@ -420,6 +420,14 @@ def test_report_and_compact_file(two: Path, tmp_path: Path) -> None:
         for key, trials in found.trials.items():
             assert np.array_equal(trials.hits, again.results[name].trials[key].hits, equal_nan=True)
     assert report.page([again], None).count("<svg") == 1
+
+
+def test_panels_with_nothing_below_have_numbers_at_their_axis(two: Path) -> None:
+    # where the last row of panels is not full, those above its gap had none
+    results = runs.load(two).results
+    figure = figures.ecdf_figure(results, None, 2, [(str(f), [f]) for f in (1, 12, 1, 12)], 50.0)
+    shown = [axis.xaxis.get_tick_params()["labelbottom"] for axis in figure.axes if axis.get_visible()]
+    assert shown == [False, True, True, True]
 
 
 def test_command_line(tmp_path: Path) -> None:
