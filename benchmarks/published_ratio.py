@@ -32,7 +32,8 @@ import numpy as np
 from lmcma.bbob.compare import compare
 from lmcma.bbob.reference import Reference
 from lmcma.bbob.runs import load
-from lmcma.bbob.score import GRID, STANDARD, Results, Trials, grid_index
+from lmcma.bbob.score import Results, Trials
+from lmcma.bbob.targets import PRECISIONS
 
 LEVEL = 2.33
 
@@ -52,9 +53,9 @@ def published(folder: Path, suite: str, algorithm: str, budgets: dict[int, float
     erts = {}
     for row in rows(folder / "published.csv", suite, algorithm):
         dim = int(row["dimension"])
-        values = np.array([float(row[f"1e{round(np.log10(t))}"] or "inf") for t in STANDARD])
-        ert = np.full(len(GRID), np.inf)
-        ert[grid_index(STANDARD)] = np.where(values <= 0.5 * budgets.get(dim, 0) * dim, values, np.inf)
+        values = np.array([float(row[f"1e{round(np.log10(t))}"] or "inf") for t in PRECISIONS.standard])
+        ert = np.full(len(PRECISIONS.grid), np.inf)
+        ert[PRECISIONS.index(PRECISIONS.standard)] = np.where(values <= 0.5 * budgets.get(dim, 0) * dim, values, np.inf)
         erts[int(row["function"]), dim] = ert
     return Reference(algorithm, erts)
 

@@ -1,20 +1,22 @@
-"""Optimisers that every comparison should contain: pure random search, and pycma, which everybody knows."""
+"""Optimisers that every comparison should contain: pure random search, and those that everybody knows."""
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from lmcma.bbob import biobjective
 from lmcma.errors import CampaignError, MissingDependencyError, near_miss
 from lmcma.typing import FloatArray
 
-# start, sigma0, box of new starts, evaluations left, random numbers, f, options -> why it ended
-Baseline: TypeAlias = Callable[
+# f, start, sigma0, box of new starts, evaluations left, random numbers, options -> why it ended
+Run: TypeAlias = Callable[
     [
-        Callable[[FloatArray], float],
+        Callable[[FloatArray], Any],
         FloatArray,
         float,
         tuple[float, float],
@@ -24,6 +26,26 @@ Baseline: TypeAlias = Callable[
     ],
     str,
 ]
+
+
+@dataclasses.dataclass(frozen=True)
+class Baseline:
+    """An optimiser of somebody else, or none.
+
+    Parameters
+    ----------
+    run : callable
+        One trial of it.
+    objectives : tuple of int
+        How many objectives it can have.
+    options : callable
+        Returns the names of the options that it takes.
+    """
+
+    run: Run
+    objectives: tuple[int, ...] = (1,)
+    options: Callable[[], Collection[str]] = tuple
+
 
 _BLOCK = 256
 # Options of pycma that the harness decides.
@@ -40,7 +62,7 @@ _PYCMA_RESERVED = (
 
 
 def random_search(
-    f: Callable[[FloatArray], float],
+    f: Callable[[FloatArray], Any],
     x0: FloatArray,
     sigma0: float,
     box: tuple[float, float],
@@ -129,22 +151,27 @@ def _pycma() -> Any:
     return cma
 
 
+def _pycma_options() -> list[str]:
+    return [k for k in _pycma().CMAOptions.defaults() if k not in _PYCMA_RESERVED]
+
+
 BASELINES: Mapping[str, Baseline] = {
-    "random": random_search,
-    "pycma": pycma_bipop,
-    "pycma-single": pycma_single,
+    "random": Baseline(random_search, (1, 2)),
+    "pycma": Baseline(pycma_bipop, (1,), _pycma_options),
+    "pycma-single": Baseline(pycma_single, (1,), _pycma_options),
+    "nsga2": Baseline(biobjective.nsga2, (2,), lambda: biobjective.PYMOO_OPTIONS),
+    "sms-emoa": Baseline(biobjective.sms_emoa, (2,), lambda: biobjective.PYMOO_OPTIONS),
+    "como-cma": Baseline(biobjective.como_cma, (2,), lambda: biobjective.COMO_OPTIONS),
 }
 
 
 def check_options(name: str, options: Mapping[str, Any]) -> None:
     """Whether the baseline has these options; those of pycma are the ones of `cma.CMAOptions`."""
-    known: list[str] = []
-    if name.startswith("pycma"):
-        known = [k for k in _pycma().CMAOptions.defaults() if k not in _PYCMA_RESERVED]
+    known = BASELINES[name].options()
     for key in options:
         if key not in known:
             if not known:
                 raise CampaignError(f"baseline {name!r} has no options; got {key!r}. Remove it.")
-            if key in _PYCMA_RESERVED:
+            if name.startswith("pycma") and key in _PYCMA_RESERVED:
                 raise CampaignError(f"baseline {name!r}: option {key!r} is set by the harness. Remove it.")
             raise CampaignError(f"baseline {name!r} has no option {key!r}; {near_miss(key, known)}")

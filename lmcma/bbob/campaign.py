@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import math
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from lmcma import registry
 from lmcma.bbob import baselines
 from lmcma.bbob.suites import suite
 from lmcma.errors import ArgumentTypeError, CampaignError, LmcmaError, near_miss
 
+if TYPE_CHECKING:
+    from lmcma.strategies.protocol import Strategy
+    from lmcma.typing import FloatArray
+
 # What the harness itself decides for every method.
-_RESERVED = frozenset({"x0", "sigma0", "rng", "maxfev", "ftarget"})
+_RESERVED = frozenset({"x0", "sigma0", "rng", "maxfev", "ftarget", "n_obj"})
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?")
 _MAX_NUMBERS = 10_000
@@ -62,7 +69,8 @@ class Campaign:
     workers : int or None
         Worker processes; one per core by default. Does not change any result.
     x0_box : (float, float)
-        Every trial starts at a point drawn uniformly from this box, the same one for all methods.
+        Every trial starts at a point drawn uniformly from this box, the same one for all methods; with two objectives
+        at 0, and the box is where further points of a method are drawn.
     sigma0 : float
         Initial standard deviation of every method that has one.
     """
@@ -82,6 +90,12 @@ class Campaign:
     def max_evaluations(self, dim: int) -> int:
         """Evaluations that a trial in `dim` dimensions may take."""
         return max(1, round(self.budget * dim))
+
+    def strategy(self, spec: MethodSpec, x0: FloatArray, **options: Any) -> Strategy:
+        """The strategy of a method that is no baseline."""
+        own = {"x0_box": self.x0_box, "n_obj": suite(self.suite).n_obj}
+        taken = {key: value for key, value in own.items() if key in _parameters(spec.method, len(x0))}
+        return registry.make(spec.method, x0, self.sigma0, **{**taken, **options, **spec.options})
 
     def settings(self) -> dict[str, Any]:
         """Everything that results depend on, as plain data for files."""
@@ -155,13 +169,19 @@ def build(table: Mapping[str, Any]) -> Campaign:
         known=found.functions,
         what=f"functions of {found.name}",
     )
-    values["instances"] = _numbers("instances", table.get("instances", "1-15"), repeat=True)
+    values["instances"] = _numbers(
+        "instances",
+        table.get("instances", "1-15" if found.instances is None else found.instances),
+        known=found.instances,
+        what=f"instances of {found.name} whose best hypervolume COCO knows",
+        repeat=True,
+    )
     values["budget"] = _positive("budget", table.get("budget", 1000), "evaluations per dimension, such as 300")
-    values["sigma0"] = _positive("sigma0", table.get("sigma0", 2.0), "such as 2.0")
+    values["sigma0"] = _positive("sigma0", table.get("sigma0", found.sigma0), "such as 2.0")
     values["seed"] = _integer("seed", table.get("seed", 1), 0)
     workers = table.get("workers")
     values["workers"] = None if workers is None else _integer("workers", workers, 1)
-    values["x0_box"] = _box(table.get("x0_box", (-4.0, 4.0)))
+    values["x0_box"] = _box(table.get("x0_box", found.x0_box))
     values["methods"] = _methods(table.get("methods"))
     campaign = Campaign(**values)
     for spec in campaign.methods:
@@ -283,8 +303,26 @@ def _method(entry: Any) -> MethodSpec:
     return MethodSpec(name, method, dict(options))
 
 
+def _objectives(method: str, dim: int) -> tuple[int, ...]:
+    """How many objectives a method or baseline can have on COCO's suites."""
+    if method in baselines.BASELINES:
+        return baselines.BASELINES[method].objectives
+    return (2,) if "n_obj" in _parameters(method, dim) else (1,)
+
+
+def _parameters(method: str, dim: int) -> Collection[str]:
+    """What the class of a method is built from: `n_obj` if for several objectives, `x0_box` if it begins anew."""
+    return inspect.signature(registry.resolve(method, dim).load()).parameters
+
+
 def _try_options(spec: MethodSpec, campaign: Campaign) -> None:
-    """Find out now, not in a worker, that a method does not take its options."""
+    """Find out now, not in a worker, that a method does not take its options, or that many objectives."""
+    n_obj = suite(campaign.suite).n_obj
+    if n_obj not in _objectives(spec.method, campaign.dims[0]):
+        raise CampaignError(
+            f"`methods`: {spec.name!r} does not take {n_obj} objective{'s' if n_obj > 1 else ''}, which "
+            f"{campaign.suite} has. Choose another method or suite."
+        )
     if not spec.options:
         return
     try:
@@ -292,7 +330,7 @@ def _try_options(spec: MethodSpec, campaign: Campaign) -> None:
             baselines.check_options(spec.method, spec.options)
         else:
             for dim in campaign.dims:
-                registry.make(spec.method, [0.0] * dim, campaign.sigma0, rng=0, **spec.options)
+                campaign.strategy(spec, np.zeros(dim), rng=0)
     except LmcmaError as error:
         kind = ArgumentTypeError if isinstance(error, TypeError) else CampaignError
         raise kind(f"`methods`: {spec.name!r} cannot be built: {error}") from error

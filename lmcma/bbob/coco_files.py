@@ -1,4 +1,4 @@
-"""COCO's files: ``.info`` (what was run) and ``.dat`` (when a precision was reached), layout bbob-new2."""
+"""COCO's files: ``.info`` (what was run) and ``.dat`` (when a precision was reached), in two layouts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,31 @@ from lmcma.typing import FloatArray
 
 _PAIR = re.compile(r"(\w+) *= *(?:'([^']*)'|([^,]*))")
 _TRIAL = re.compile(r"(\d+):(\d+)\|([-+0-9.eE]+|inf|nan)")
-_BEST = 2  # column of the best noise-free precision so far
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """How the files of a suite are to be read.
+
+    Parameters
+    ----------
+    function, dim, algorithm : str
+        The keys of these in an ``.info`` file.
+    start : str
+        What the one line of a ``.dat`` file begins with that comes before the rows of a trial.
+    best : int
+        The column of the best precision so far; the first one counts evaluations.
+    """
+
+    function: str
+    dim: str
+    algorithm: str
+    start: str
+    best: int
+
+
+ONE_OBJECTIVE = Layout("funcId", "DIM", "algId", "%", 2)  # the best noise-free precision
+TWO_OBJECTIVES = Layout("function", "dim", "algorithm", "% instance", 1)  # that of the indicator
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +50,8 @@ class Entry:
         What was run.
     data : Path
         The ``.dat`` file.
+    layout : Layout
+        How it is to be read.
     finished : list of (instance, evaluations)
         Its finished trials, in order.
     """
@@ -35,6 +61,7 @@ class Entry:
     function: int
     dim: int
     data: Path
+    layout: Layout
     finished: list[tuple[int, int]]
 
 
@@ -45,21 +72,31 @@ def entries(info: Path) -> Iterator[Entry]:
         line = raw.strip()
         if not line or line.startswith("%"):
             continue
-        if "funcId" in line:
-            head = {key: (quoted or plain).strip() for key, quoted, plain in _PAIR.findall(line)}
+        if "funcId" in line or "indicator" in line:
+            head = _pairs(line)
             continue
-        name, *trials = (part.strip() for part in line.split(","))
-        data = info.parent / name.replace("\\", "/")
-        if not {"funcId", "DIM"} <= head.keys() or not data.is_file():
+        layout = TWO_OBJECTIVES if "indicator" in head else ONE_OBJECTIVE
+        fields = [part.strip() for part in line.split(",")]
+        if layout is TWO_OBJECTIVES:  # names the problem in the line itself
+            head |= _pairs(",".join(fields[:2]))
+            del fields[:2]
+        name, *trials = fields or [""]
+        data = info.parent / head.get("folder", "") / name.replace("\\", "/")
+        if not {layout.function, layout.dim} <= head.keys() or not data.is_file():
             continue
         yield Entry(
             head.get("suite", "bbob"),
-            head.get("algId", info.parent.name),
-            int(head["funcId"]),
-            int(head["DIM"]),
+            head.get(layout.algorithm, info.parent.name),
+            int(head[layout.function]),
+            int(head[layout.dim]),
             data,
+            layout,
             _finished(trials),
         )
+
+
+def _pairs(line: str) -> dict[str, str]:
+    return {key: (quoted or plain).strip() for key, quoted, plain in _PAIR.findall(line)}
 
 
 def _finished(trials: list[str]) -> list[tuple[int, int]]:
@@ -80,19 +117,20 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def curves(data: Path) -> list[tuple[FloatArray, FloatArray]]:
+def curves(data: Path, layout: Layout) -> list[tuple[FloatArray, FloatArray]]:
     """For each trial in a ``.dat`` file the evaluations noted and the best precision then."""
     trials: list[tuple[list[float], list[float]]] = []
     with data.open(encoding="utf-8", errors="replace") as file:
         for line in file:
             if line.startswith("%"):
-                trials.append(([], []))
+                if line.startswith(layout.start):
+                    trials.append(([], []))
                 continue
             fields = line.split()
-            if not trials or len(fields) <= _BEST:
+            if not trials or len(fields) <= layout.best:
                 continue
             try:
-                evaluation, best = float(fields[0]), float(fields[_BEST])
+                evaluation, best = float(fields[0]), float(fields[layout.best])
             except ValueError:
                 continue
             trials[-1][0].append(evaluation)

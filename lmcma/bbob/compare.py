@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from lmcma.bbob.reference import Reference
-from lmcma.bbob.score import STANDARD, Results, Trials, grid_index
+from lmcma.bbob.score import Results, Trials
 from lmcma.typing import FloatArray, IntArray
 
 
@@ -42,7 +42,7 @@ class Ratio:
 def compare(
     a: Results,
     b: Results | Reference,
-    targets: Iterable[float] = STANDARD,
+    targets: Iterable[float] | None = None,
     *,
     dims: Sequence[int] | None = None,
     functions: Sequence[int] | None = None,
@@ -56,7 +56,7 @@ def compare(
     a, b : Results, or Reference for `b`
         Whose ERT are divided.
     targets : iterable of float
-        Precisions of the grid 10^(k/5).
+        Precisions of the grid of the suite (`lmcma.bbob.targets`); its standard ones by default.
     dims, functions : sequence of int, optional
         Restrict the comparison; all problems that both have by default.
     bootstrap : int
@@ -66,7 +66,7 @@ def compare(
     seed : int
         Of the bootstrap.
     """
-    wanted = list(targets)
+    wanted = a.targets.standard if targets is None else list(targets)
     rng = np.random.default_rng(seed)
     logs: list[float] = []
     samples: list[FloatArray] = []
@@ -85,7 +85,7 @@ def compare(
             continue
         logs.append(float(np.log(ert_a[both] / ert_b[both]).mean()))
         if bootstrap:
-            at = grid_index(wanted)[both]
+            at = a.targets.index(wanted)[both]
             drawn = _log_ert(a.trials[function, dim], at, bootstrap, rng)
             if isinstance(b, Reference):
                 drawn = drawn - np.log(ert_b[both])

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lmcma.bbob.reference import Reference
-from lmcma.bbob.score import GRID, Results
+from lmcma.bbob.score import Results
 from lmcma.errors import MissingDependencyError
 from lmcma.typing import FloatArray
 
@@ -108,6 +108,8 @@ def ecdf_figure(
         axes = np.atleast_1d(np.asarray(figure.subplots(rows, columns, sharex=True, sharey=True))).ravel()
         for axis, (title, functions) in zip(axes, groups, strict=False):
             _panel(axis, results, reference, dim, title, functions, budget, style, colours)
+        for axis in axes[len(groups) - columns : len(groups)]:  # the lowest ones, where the last row is not full
+            axis.tick_params(labelbottom=True)
         for axis in axes[len(groups) :]:
             axis.set_visible(False)
         figure.supxlabel("log10(evaluations / dimension)", fontsize=9.5)
@@ -205,7 +207,7 @@ def _reference_ecdf(reference: Reference, dim: int, functions: Sequence[int], at
     erts = [reference.erts[f, dim] for f in functions if (f, dim) in reference.erts]
     if not erts:
         return None
-    return np.array([(np.array(erts) / dim <= a * (1 + 1e-12)).sum() for a in at]) / (len(erts) * len(GRID))
+    return np.array([(np.array(erts) / dim <= a * (1 + 1e-12)).sum() for a in at]) / np.size(erts)
 
 
 def _inline(svg: str, title: str) -> str:

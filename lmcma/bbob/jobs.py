@@ -17,7 +17,7 @@ from typing import Any
 import lmcma
 from lmcma.bbob import score, trial
 from lmcma.bbob.campaign import Campaign, MethodSpec
-from lmcma.bbob.suites import check_problem, cocoex, open_problems
+from lmcma.bbob.suites import check_problem, cocoex, open_problems, suite
 from lmcma.errors import CampaignError
 
 MANIFEST = "campaign.json"
@@ -115,9 +115,10 @@ def execute(campaign: Campaign, job: Job) -> dict[str, Any]:
 
 def _trials(campaign: Campaign, job: Job, folder: Path) -> list[trial.Outcome]:
     """Run the trials; COCO's files are closed when this returns."""
+    name, options = suite(campaign.suite).observer
     observer = cocoex().Observer(
-        "bbob",
-        f'outer_folder: "{folder.parent}" result_folder: {folder.name} algorithm_name: {job.spec.name} '
+        name,
+        f'{options}outer_folder: "{folder.parent}" result_folder: {folder.name} algorithm_name: {job.spec.name} '
         f'algorithm_info: "{job.spec.method}, lmcma {lmcma.__version__}"',
     )
     if Path(observer.result_folder) != folder:

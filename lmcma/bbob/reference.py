@@ -1,4 +1,4 @@
-"""COCO's best-of references (best 2009; best 2019 for large scale), read from the files that cocopp ships."""
+"""COCO's best-of references (best 2009, 2016 with two objectives, 2019 for large scale), from cocopp's files."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lmcma.bbob.score import GRID, grid_index
 from lmcma.bbob.suites import SUITES
+from lmcma.bbob.targets import PRECISIONS, Targets, targets_of
 from lmcma.errors import MissingDependencyError
 from lmcma.typing import FloatArray
 
@@ -28,15 +28,18 @@ class Reference:
     label : str
         Its name in tables.
     erts : mapping
-        ERT at the 51 targets of `lmcma.bbob.score.GRID` by (function, dim), infinity where nobody reached it.
+        ERT at the grid of `targets` by (function, dim), infinity where nobody reached it.
+    targets : Targets
+        Those of its suite.
     """
 
     label: str
     erts: Mapping[tuple[int, int], FloatArray]
+    targets: Targets = PRECISIONS
 
     def ert(self, function: int, dim: int, targets: Iterable[float]) -> FloatArray:
         """ERT of each target: infinity where nobody reached it, NaN where the problem is not covered."""
-        at = grid_index(targets)
+        at = self.targets.index(targets)
         found = self.erts.get((function, dim))
         return np.full(len(at), np.nan) if found is None else found[at]
 
@@ -57,24 +60,25 @@ def load(suite: str) -> Reference:
     for folder in folders:
         path = Path(folder) / "refalgs" / f"{name}.tar.gz"
         if path.is_file():
-            return Reference(SUITES[suite].label, _read(path))
+            targets = targets_of(suite)
+            return Reference(SUITES[suite].label, _read(path, targets), targets)
     raise MissingDependencyError(
         f"the reference {name} is part of the package cocopp, which is not installed; pip install 'lmcma[bbob]'"
     )
 
 
-def _read(path: Path) -> dict[tuple[int, int], FloatArray]:
+def _read(path: Path, targets: Targets) -> dict[tuple[int, int], FloatArray]:
     erts: dict[tuple[int, int], FloatArray] = {}
     with tarfile.open(path, "r:gz") as archive:
         for member in archive:
             match = _NAME.search(member.name)
             file = archive.extractfile(member) if match else None
             if match and file is not None:
-                erts[int(match[1]), int(match[2])] = _steps(file.read().decode("utf-8", "replace"))
+                erts[int(match[1]), int(match[2])] = _steps(file.read().decode("utf-8", "replace"), targets)
     return erts
 
 
-def _steps(text: str) -> FloatArray:
+def _steps(text: str, wanted: Targets) -> FloatArray:
     """ERT on the grid from rows ``evaluations target value algorithm ...``, easy targets first.
 
     A row says how many evaluations its target takes; a target between two rows takes those of the harder one.
@@ -82,8 +86,8 @@ def _steps(text: str) -> FloatArray:
     rows = [line.split() for line in text.splitlines() if line and not line.startswith("%")]
     evaluations = np.array([float(r[0]) for r in rows])
     targets = np.array([float(r[1]) for r in rows])
-    k = np.searchsorted(-targets, -GRID * (1 + 1e-9), side="left")
-    found = np.full(len(GRID), np.inf)
+    k = wanted.first(targets)
+    found = np.full(len(wanted.grid), np.inf)
     hit = k < len(rows)
     found[hit] = evaluations[k[hit]]
     return found

@@ -20,20 +20,33 @@ from lmcma.bbob import figures, jobs, summary
 from lmcma.bbob.compare import Ratio
 from lmcma.bbob.reference import Reference
 from lmcma.bbob.runs import Run, merge
-from lmcma.bbob.score import STANDARD, Results
+from lmcma.bbob.score import Results
 from lmcma.bbob.suites import SUITES, Suite
+from lmcma.bbob.targets import targets_of
 from lmcma.errors import CampaignError, MissingDependencyError
 
 _ABOUT_ERT = (
     "ERT / dimension<sub>trials that hit the target, if not all</sub> <small>ratio to the reference</small>. ERT "
     "is all evaluations made until the target was hit, over all trials (a miss counts whole), divided by the "
     "number of hits. The least of a column is bold; a dash: no trial hit the target. Last column: trials "
-    "that hit 1e-8."
+    "that hit the hardest target."
 )
 _ABOUT_ECDF = (
-    "Fraction of all (function, target, trial) triples hit within a number of evaluations; 51 targets, five per "
-    "decade from 1e2 to 1e-8. A cross marks the median length of the method's trials; no restarts are simulated. "
-    "Legends are sorted by the height at the right end."
+    "Fraction of all (function, target, trial) triples hit within a number of evaluations; {}. A cross marks the "
+    "median length of the method's trials; no restarts are simulated. Legends are sorted by the height at the right "
+    "end."
+)
+_ABOUT_ONE = (
+    "a target is a precision f - f_opt, and the evaluation at which it was first reached is read from COCO's own "
+    "records. A trial of lmcma's harness ends at the final target 1e-8, at its budget, or where the method stops by "
+    "itself; methods are not restarted unless they restart themselves."
+)
+_ABOUT_TWO = (
+    "a target is a precision of the hypervolume indicator: the best hypervolume that COCO knows minus that of all "
+    "points evaluated so far, in units in which ideal and nadir point are (0, 0) and (1, 1); while no point dominates "
+    "the nadir, the distance to the region that does takes the place of the hypervolume. The evaluation at which a "
+    "target was first reached is read from COCO's own records. A negative target is a hypervolume above the best "
+    "known. A trial ends at its budget, or where the method stops by itself."
 )
 _PACKAGES = ("numpy", "scipy", "numba", "coco-experiment", "cma")
 
@@ -72,7 +85,7 @@ def page(runs: Sequence[Run], reference: Reference | None) -> str:
     ]
     for dim in dims:
         parts.append(_dimension(results, reference, suite, dim))
-    parts += [_about(reference), "</body></html>"]
+    parts += [_about(reference, suite), "</body></html>"]
     return "\n".join(parts) + "\n"
 
 
@@ -123,9 +136,8 @@ def _facts(runs: Sequence[Run], results: Mapping[str, Results]) -> str:
             continue
         text = (
             f"budget {campaign['budget']:g} D evaluations per trial; "
-            f"instances {_ranges(campaign['instances'])}; "
-            f"functions {_ranges(campaign['functions'])}; seed {campaign['seed']}; start uniform in "
-            f"[{campaign['x0_box'][0]:g}, {campaign['x0_box'][1]:g}]^D, the same for all methods; "
+            f"instances {summary.ranges(campaign['instances'])}; "
+            f"functions {summary.ranges(campaign['functions'])}; seed {campaign['seed']}; {_start(campaign)}; "
             f"sigma0 = {campaign['sigma0']:g}; lmcma {', '.join(run.about['lmcma'])}; "
             f"begun {run.about['created'].replace('T', ' ')}"
         )
@@ -140,6 +152,13 @@ def _facts(runs: Sequence[Run], results: Mapping[str, Results]) -> str:
     facts.append(("Written", f"{time.strftime('%Y-%m-%d %H:%M')} by lmcma {lmcma.__version__}; {_versions()}"))
     rows = "".join(f"<dt>{_text(k)}</dt><dd>{_text(v)}</dd>" for k, v in facts)
     return f'<dl class="facts">{rows}</dl>'
+
+
+def _start(campaign: Mapping[str, Any]) -> str:
+    box = f"[{campaign['x0_box'][0]:g}, {campaign['x0_box'][1]:g}]^D"
+    if SUITES[campaign["suite"]].n_obj > 1:
+        return f"start at 0, further starts from {box}"
+    return f"start uniform in {box}, the same for all methods"
 
 
 def _versions() -> str:
@@ -190,7 +209,7 @@ def _summary(results: Mapping[str, Results], reference: Reference | None) -> str
     heads = "".join(f'<th class="{"l" if not h else ""}">{_text(h)}</th>' for h in head)
     note = (
         "<p class='note'>Solved: final height of the ECDF over all functions. Area: its mean height on the "
-        "logarithmic axis. ERT ratios: geometric mean over those of the eight standard targets that both reached, "
+        "logarithmic axis. ERT ratios: geometric mean over those of the standard targets below that both reached, "
         "first within each function, then over functions, and <small>the number of targets</small>. Below 1 is "
         "faster."
     )
@@ -208,7 +227,7 @@ def _dimension(results: Mapping[str, Results], reference: Reference | None, suit
     svg = figures.ecdf_svg(results, reference, dim, groups, summary.budget(results, dim))
     return (
         f'<h2 id="d{dim}">Dimension {dim}</h2>'
-        f"<figure>{svg}<figcaption>{_ABOUT_ECDF}</figcaption></figure>"
+        f"<figure>{svg}<figcaption>{_ABOUT_ECDF.format(targets_of(suite.name).listing)}</figcaption></figure>"
         f"<h3>Expected running times in dimension {dim}</h3>" + _ert_table(results, reference, suite, dim, there)
     )
 
@@ -217,17 +236,18 @@ def _ert_table(
     results: Mapping[str, Results], reference: Reference | None, suite: Suite, dim: int, there: Sequence[int]
 ) -> str:
     style = figures.looks(list(results))
-    head = "".join(f"<th>{t:.0e}<small></small></th>".replace("e+0", "e").replace("e-0", "e-") for t in STANDARD)
+    standard = targets_of(suite.name).standard
+    head = "".join(f"<th>{_power(t)}<small></small></th>" for t in standard)
     body = []
     for title, ids in suite.groups:
         inside = [f for f in ids if f in there]
         if inside:
-            body.append(f'<tbody class="group"><tr><th colspan="{len(STANDARD) + 3}">{_text(title)}</th></tr></tbody>')
+            body.append(f'<tbody class="group"><tr><th colspan="{len(standard) + 3}">{_text(title)}</th></tr></tbody>')
         for function in inside:
             body.append(_function_rows(results, reference, style, function, dim))
     return (
         f'<div class="scroll"><table><caption>{_ABOUT_ERT}</caption><thead><tr><th></th><th></th>'
-        f'{head}<th class="gap">hit 1e-8</th></tr></thead>{"".join(body)}</table></div>'
+        f'{head}<th class="gap">hit {_power(standard[-1])}</th></tr></thead>{"".join(body)}</table></div>'
     )
 
 
@@ -238,10 +258,11 @@ def _function_rows(
     function: int,
     dim: int,
 ) -> str:
-    base = np.full(len(STANDARD), np.nan)
+    standard = next(iter(results.values())).targets.standard
+    base = np.full(len(standard), np.nan)
     lines = []
     if reference is not None:
-        base = reference.ert(function, dim, STANDARD)
+        base = reference.ert(function, dim, standard)
         cells = "".join(_miss() if not np.isfinite(b) else f"<td>{_number(b / dim)}<small></small></td>" for b in base)
         lines.append(f'<td class="l">{_text(reference.label)}</td>{cells}<td class="gap"></td>')
     with_data = {name: r for name, r in results.items() if (function, dim) in r.trials}
@@ -270,7 +291,7 @@ def _function_rows(
     return f'<tbody class="fun">{rows}</tbody>'
 
 
-def _about(reference: Reference | None) -> str:
+def _about(reference: Reference | None, suite: Suite) -> str:
     what = (
         f"“{_text(reference.label)}” is the composite reference that COCO ships: for every target the lowest ERT "
         "among all algorithms of its year. In the ECDFs it stands for one run that hits every target at its ERT."
@@ -279,10 +300,7 @@ def _about(reference: Reference | None) -> str:
     )
     return (
         '<h2 id="about">About the numbers</h2>'
-        "<p>Problems and measurements are COCO's (BBOB): a target is a precision f - f_opt, and the evaluation at "
-        "which it was first reached is read from COCO's own records. A trial of lmcma's harness ends at the final "
-        "target 1e-8, at its budget, or where the method stops by itself; methods are not restarted unless they "
-        "restart themselves.</p>"
+        f"<p>Problems and measurements are COCO's (BBOB): {_ABOUT_ONE if suite.n_obj == 1 else _ABOUT_TWO}</p>"
         f"<p>{what}</p>"
         f"<footer>lmcma {lmcma.__version__}. One file, nothing is loaded from elsewhere.</footer>"
     )
@@ -320,21 +338,15 @@ def _number(value: float) -> str:
     return f"{value:.0f}" if value >= 99.95 else f"{value:.3g}"
 
 
+def _power(target: float) -> str:
+    """A power of ten: 1e1, 1e-8."""
+    return f"{target:.0e}".replace("e+0", "e").replace("e-0", "e-")
+
+
 def _ratio(value: float) -> str:
     if value >= 9999.5:
         return f"{value:.0e}".replace("e+0", "e").replace("e+", "e")
     return f"{value:.0f}" if value >= 99.5 else f"{value:.1f}" if value >= 9.95 else f"{value:.2f}"
-
-
-def _ranges(numbers: Sequence[int]) -> str:
-    """Shown as a person would write it: 1-3,71."""
-    parts: list[list[int]] = []
-    for n in numbers:
-        if parts and n == parts[-1][1] + 1:
-            parts[-1][1] = n
-        else:
-            parts.append([n, n])
-    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in parts)
 
 
 def _and(parts: Sequence[str]) -> str:

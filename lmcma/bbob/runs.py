@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from lmcma.bbob import jobs, score
-from lmcma.bbob.score import GRID, Results, Trials
+from lmcma.bbob.score import Results, Trials
+from lmcma.bbob.targets import targets_of
 from lmcma.errors import CampaignError
 
 FORMAT = 1
@@ -136,8 +137,9 @@ def load_compact(path: str | Path) -> Run:
         for name, function, dim, instance, length, hits in reader:
             problems = rows.setdefault(name, {})
             problems.setdefault((int(function), int(dim)), []).append((int(instance), int(length), hits))
+        width = len(targets_of(head["suite"]).grid)
         results = {
-            name: Results(name, head["suite"], {key: _trials(found) for key, found in problems.items()})
+            name: Results(name, head["suite"], {key: _trials(found, width) for key, found in problems.items()})
             for name, problems in rows.items()
         }
         return Run(head["name"], results, head["about"], {})
@@ -151,8 +153,8 @@ def load_compact(path: str | Path) -> Run:
         ) from None
 
 
-def _trials(rows: list[tuple[int, int, str]]) -> Trials:
-    hits = np.full((len(rows), len(GRID)), np.nan)
+def _trials(rows: list[tuple[int, int, str]], width: int) -> Trials:
+    hits = np.full((len(rows), width), np.nan)
     for row, (_, _, text) in zip(hits, rows, strict=True):
         steps = np.cumsum([int(s) for s in text.split()])
         row[: len(steps)] = steps

@@ -2,8 +2,8 @@
 
 Definitions
 -----------
-A *target* is a precision: f - f_opt <= target. COCO notes the first evaluation at which each of the
-precisions 10^(k/5) is reached; the 51 of them from 1e2 down to 1e-8 are `GRID`, and all scores use these.
+A *target* is a precision, of f or, with two objectives, of the hypervolume indicator. COCO notes the first
+evaluation at which each one of a grid is reached (`lmcma.bbob.targets`), and all scores use these.
 
 ERT(target), the expected running time: all evaluations made until the target was hit, summed over all trials
 (trials that missed it count with their whole length), divided by the number of trials that hit it.
@@ -24,29 +24,10 @@ from pathlib import Path
 import numpy as np
 
 from lmcma.bbob import coco_files
+from lmcma.bbob.suites import SUITES
+from lmcma.bbob.targets import Targets, targets_of
 from lmcma.errors import ArgumentError, CampaignError
 from lmcma.typing import FloatArray, IntArray
-
-GRID: FloatArray = 10.0 ** (np.arange(10, -41, -1) / 5)
-STANDARD: tuple[float, ...] = (1e1, 1e0, 1e-1, 1e-2, 1e-3, 1e-5, 1e-7, 1e-8)
-
-
-def grid_index(targets: Iterable[float]) -> IntArray:
-    """Positions of `targets` in `GRID`.
-
-    >>> grid_index([1e2, 1e1, 1e-8]).tolist()
-    [0, 5, 50]
-    """
-    steps = []
-    for target in targets:
-        k = round(10 - 5 * math.log10(target)) if target > 0 else -1
-        if not 0 <= k < len(GRID) or not math.isclose(GRID[k], target, rel_tol=1e-6):
-            raise ArgumentError(
-                "`targets` must be powers 10^(k/5) from 1e2 to 1e-8, where COCO notes the exact evaluation; "
-                f"got {target!r}."
-            )
-        steps.append(k)
-    return np.array(steps, dtype=np.int64)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,23 +40,13 @@ class Trials:
         The instance of each trial.
     lengths : (k,) int array
         Its evaluations.
-    hits : (k, 51) float array
-        The evaluation at which each target of `GRID` was hit, NaN where it was not.
+    hits : (k, number of targets) float array
+        The evaluation at which each target of the suite's grid was hit, NaN where it was not.
     """
 
     instances: IntArray
     lengths: IntArray
     hits: FloatArray
-
-    def ert(self, targets: Iterable[float] = STANDARD) -> FloatArray:
-        """Expected running time of each target, infinity where no trial hit it."""
-        hits = self.hits[:, grid_index(targets)]
-        return ert(hits, self.lengths)
-
-    def successes(self, targets: Iterable[float] = STANDARD) -> IntArray:
-        """How many trials hit each target."""
-        hit: IntArray = np.isfinite(self.hits[:, grid_index(targets)]).sum(axis=0, dtype=np.int64)
-        return hit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,6 +67,11 @@ class Results:
     suite: str
     trials: Mapping[tuple[int, int], Trials]
 
+    @property
+    def targets(self) -> Targets:
+        """Those of the suite."""
+        return targets_of(self.suite)
+
     def dims(self) -> list[int]:
         """The dimensions there are data of."""
         return sorted({d for _, d in self.trials})
@@ -104,13 +80,15 @@ class Results:
         """The functions there are data of in `dim`."""
         return sorted(f for f, d in self.trials if d == dim)
 
-    def ert(self, function: int, dim: int, targets: Iterable[float] = STANDARD) -> FloatArray:
-        """Expected running time of each target, infinity where no trial hit it."""
-        return self._problem(function, dim).ert(targets)
+    def ert(self, function: int, dim: int, targets: Iterable[float] | None = None) -> FloatArray:
+        """Expected running time of each target, by default the standard ones; infinity where no trial hit it."""
+        trials = self._problem(function, dim)
+        return ert(trials.hits[:, self._index(targets)], trials.lengths)
 
-    def successes(self, function: int, dim: int, targets: Iterable[float] = STANDARD) -> IntArray:
+    def successes(self, function: int, dim: int, targets: Iterable[float] | None = None) -> IntArray:
         """How many trials hit each target."""
-        return self._problem(function, dim).successes(targets)
+        hits = self._problem(function, dim).hits[:, self._index(targets)]
+        return np.isfinite(hits).sum(axis=0, dtype=np.int64)
 
     def evaluations(self, dim: int) -> int:
         """Evaluations of all trials in `dim`."""
@@ -133,6 +111,9 @@ class Results:
         """Mean height of the ECDF over log10(evaluations/dim) from 0 to log10(`budget`)."""
         parts = [area(t.hits, dim, budget) for t in self._some(dim, functions)]
         return float(np.mean(parts)) if parts else math.nan
+
+    def _index(self, targets: Iterable[float] | None) -> IntArray:
+        return self.targets.index(self.targets.standard if targets is None else targets)
 
     def _some(self, dim: int, functions: Sequence[int] | None) -> list[Trials]:
         wanted = self.functions(dim) if functions is None else [f for f in functions if (f, dim) in self.trials]
@@ -169,8 +150,8 @@ def load(folder: str | Path) -> dict[str, Results]:
     Parameters
     ----------
     folder : str or Path
-        An output folder of a campaign, or any folder with COCO's ``.info`` and ``.dat`` files of
-        single-objective suites. Trials that were not finished (no entry in ``.info``) are skipped.
+        An output folder of a campaign, or any folder with COCO's ``.info`` and ``.dat`` files. Trials that were
+        not finished (no entry in ``.info``) are skipped, and so are those of instances without a score.
 
     Returns
     -------
@@ -210,19 +191,19 @@ def load(folder: str | Path) -> dict[str, Results]:
 
 
 def _trials(entry: coco_files.Entry) -> Trials:
-    curves = coco_files.curves(entry.data) if entry.finished else []
+    curves = coco_files.curves(entry.data, entry.layout) if entry.finished else []
     finished = entry.finished[: len(curves)]
-    hits = np.full((len(finished), len(GRID)), np.nan)
+    targets = targets_of(entry.suite)
+    hits = np.full((len(finished), len(targets.grid)), np.nan)
     for row, (evaluations, best) in zip(hits, curves, strict=False):
-        # The values are printed with ten digits, so a target may be missed by rounding.
-        k = np.searchsorted(-best, -GRID * (1 + 1e-9), side="left")
+        k = targets.first(best)
         hit = k < len(best)
         row[hit] = evaluations[k[hit]]
-    return Trials(
-        np.array([i for i, _ in finished], dtype=np.int64),
-        np.array([n for _, n in finished], dtype=np.int64),
-        hits,
-    )
+    instances = np.array([i for i, _ in finished], dtype=np.int64)
+    lengths = np.array([n for _, n in finished], dtype=np.int64)
+    meant = SUITES[entry.suite].instances if entry.suite in SUITES else None
+    scored = np.isin(instances, instances if meant is None else meant)
+    return Trials(instances[scored], lengths[scored], hits[scored])
 
 
 def _joined(parts: Sequence[Trials]) -> Trials:

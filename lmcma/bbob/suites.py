@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,6 +28,16 @@ class Suite:
         File name of the best-of reference shipped with cocopp, without ``.tar.gz``.
     label : str
         How the reference is called in tables.
+    n_obj : int
+        Objectives. With two, a trial begins at the middle of the box.
+    instances : tuple of int or None
+        Those whose results mean something; None for all. With two objectives COCO must know the best hypervolume.
+    x0_box : (float, float)
+        Where starts are drawn by default.
+    sigma0 : float
+        Initial standard deviation by default.
+    observer : str
+        COCO's name of the recorder, and options of it.
     """
 
     name: str
@@ -36,6 +47,11 @@ class Suite:
     groups: tuple[tuple[str, tuple[int, ...]], ...]
     reference: str
     label: str
+    n_obj: int = 1
+    instances: tuple[int, ...] | None = None
+    x0_box: tuple[float, float] = (-4.0, 4.0)
+    sigma0: float = 2.0
+    observer: tuple[str, str] = ("bbob", "")
 
 
 def _ids(lo: int, hi: int) -> tuple[int, ...]:
@@ -55,6 +71,19 @@ _NOISY = (
     ("severe noise, multi-modal", _ids(122, 130)),
 )
 _SMALL = (2, 3, 5, 10, 20, 40)
+# With two objectives every unordered pair of these functions of bbob, in this order, two of each of its groups.
+_PAIRED = (1, 2, 6, 8, 13, 14, 15, 17, 20, 21)
+
+
+def _pairs_of_groups() -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """The functions of bbob-biobj by the groups that their two objectives are from."""
+    group = {f: title for title, functions in _NOISELESS for f in functions}
+    found: dict[str, list[int]] = {}
+    for number, (a, b) in enumerate(itertools.combinations_with_replacement(_PAIRED, 2), start=1):
+        found.setdefault(f"{group[a]} / {group[b]}", []).append(number)
+    return tuple((title, tuple(functions)) for title, functions in found.items())
+
+
 SUITES: Mapping[str, Suite] = {
     s.name: s
     for s in (
@@ -68,6 +97,20 @@ SUITES: Mapping[str, Suite] = {
             _NOISELESS,
             "best2019-bbob-largescale",
             "best 2019",
+        ),
+        Suite(
+            "bbob-biobj",
+            _ids(1, 55),
+            _SMALL,
+            1,
+            _pairs_of_groups(),
+            "best2016-bbob-biobj",
+            "best 2016",
+            n_obj=2,
+            instances=_ids(1, 10),
+            x0_box=(-5.0, 5.0),
+            sigma0=1.0,
+            observer=("bbob-biobj", "log_nondominated: none "),  # or every non-dominated point goes to a file
         ),
     )
 }

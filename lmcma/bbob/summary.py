@@ -63,11 +63,22 @@ def budget(results: Mapping[str, Results], dim: int) -> float:
 
 def groups(all_groups: Sequence[tuple[str, tuple[int, ...]]], there: Sequence[int]) -> list[tuple[str, list[int]]]:
     """All functions first, then the groups that have any; a single group is not repeated."""
-    parts = [(f"{title} (f{ids[0]}-f{ids[-1]})", [f for f in ids if f in there]) for title, ids in all_groups]
+    parts = [(f"{title} ({ranges(ids, 'f')})", [f for f in ids if f in there]) for title, ids in all_groups]
     parts = [p for p in parts if p[1]]
     if len(parts) == 1:
         return parts
     return [(f"all functions ({len(there)})", list(there)), *parts]
+
+
+def ranges(numbers: Sequence[int], mark: str = "") -> str:
+    """Shown as a person would write it, each number behind a mark: 1-3,71 or f1-f3,f71."""
+    parts: list[list[int]] = []
+    for n in numbers:
+        if parts and n == parts[-1][1] + 1:
+            parts[-1][1] = n
+        else:
+            parts.append([n, n])
+    return ",".join(f"{mark}{a}" if a == b else f"{mark}{a}-{mark}{b}" for a, b in parts)
 
 
 def rows(results: Mapping[str, Results], reference: Reference | None, *, bootstrap: int = 1000) -> list[Row]:

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from lmcma import driver, registry
+from lmcma import driver
 from lmcma.bbob.baselines import BASELINES
 from lmcma.bbob.campaign import Campaign, MethodSpec
+from lmcma.bbob.suites import suite
 from lmcma.typing import FloatArray
 
 
@@ -33,7 +34,7 @@ class Outcome:
     target : bool
         The final target, 1e-8, was hit.
     reason : str
-        "target", "budget", or the stopping rule of the method.
+        "target", "budget", or the stopping rule of the method. With two objectives COCO has no final target.
     """
 
     calls: int
@@ -47,12 +48,13 @@ class Objective:
     COCO does not count a point with NaN; counting calls here keeps a broken method from running for ever.
     """
 
-    def __init__(self, problem: Any, maxfev: int) -> None:
+    def __init__(self, problem: Any, maxfev: int, n_obj: int = 1) -> None:
         self._problem = problem
         self._left = maxfev
+        self._n_obj = n_obj
         self.calls = 0
 
-    def one(self, x: FloatArray) -> float:
+    def one(self, x: FloatArray) -> Any:
         """The value at `x`; `TrialOver` in place of the value that would be the first one too many."""
         if self._problem.final_target_hit:
             raise TrialOver("target")
@@ -60,11 +62,12 @@ class Objective:
             raise TrialOver("budget")
         self._left -= 1
         self.calls += 1
-        return float(self._problem(x))
+        f = self._problem(x)
+        return float(f) if self._n_obj == 1 else f
 
     def batch(self, x: FloatArray) -> FloatArray:
-        """The values of the rows of `x`."""
-        f = np.empty(len(x))
+        """The values of the rows of `x`, (k,) or, with several objectives, (k, n_obj)."""
+        f = np.empty(len(x) if self._n_obj == 1 else (len(x), self._n_obj))
         one = self.one
         for k, row in enumerate(x):
             f[k] = one(row)
@@ -82,7 +85,9 @@ def seeds(*key: str | int) -> np.random.SeedSequence:
 
 
 def start(campaign: Campaign, function: int, dim: int, instance: int, repetition: int) -> FloatArray:
-    """The start of a trial, uniform in the campaign's box and the same one for every method."""
+    """The start of a trial, the same one for every method: uniform in the campaign's box, 0 with two objectives."""
+    if suite(campaign.suite).n_obj > 1:  # COCO's initial solution, the middle of the box
+        return np.zeros(dim)
     key = seeds("start", campaign.seed, campaign.suite, function, dim, instance, repetition)
     return np.random.default_rng(key).uniform(*campaign.x0_box, dim)
 
@@ -105,16 +110,13 @@ def run(campaign: Campaign, spec: MethodSpec, problem: Any, repetition: int = 0)
     x0 = start(campaign, function, dim, instance, repetition)
     seed = seeds("method", campaign.seed, campaign.suite, function, dim, instance, repetition, spec.name)
     maxfev = campaign.max_evaluations(dim)
-    objective = Objective(problem, maxfev)
+    objective = Objective(problem, maxfev, suite(campaign.suite).n_obj)
     try:
         if spec.method in BASELINES:
-            baseline = BASELINES[spec.method]
+            baseline = BASELINES[spec.method].run
             reason = baseline(objective.one, x0, campaign.sigma0, campaign.x0_box, maxfev, seed, spec.options)
         else:
-            box = {"x0_box": campaign.x0_box} if registry.methods()[spec.method].inner else {}  # where restarts begin
-            strategy = registry.make(
-                spec.method, x0, campaign.sigma0, rng=seed, maxfev=maxfev, **{**box, **spec.options}
-            )
+            strategy = campaign.strategy(spec, x0, rng=seed, maxfev=maxfev)
             stop = driver.run(strategy, objective.batch).stop
             reason = str(stop.reason) if stop is not None else "end"
     except TrialOver as end:

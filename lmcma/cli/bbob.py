@@ -28,7 +28,7 @@ def run(
         Path | None,
         typer.Argument(help="Campaign file (TOML); the options below replace its keys.", show_default=False),
     ] = None,
-    suite: Annotated[str | None, typer.Option(help="bbob, bbob-noisy or bbob-largescale.")] = None,
+    suite: Annotated[str | None, typer.Option(help="bbob, bbob-noisy, bbob-largescale or bbob-biobj.")] = None,
     methods: Annotated[str | None, typer.Option(help="Methods and baselines, such as cma,lm-cma,pycma,random.")] = None,
     dims: Annotated[str | None, typer.Option(help="Dimensions, such as 2,5.")] = None,
     functions: Annotated[str | None, typer.Option(help="Functions, such as 1-5,8; all by default.")] = None,

@@ -10,8 +10,9 @@ import pytest
 
 from lmcma.bbob import reference, score
 from lmcma.bbob.compare import compare
-from lmcma.bbob.score import GRID, Results, Trials
+from lmcma.bbob.score import Results, Trials
 from lmcma.bbob.suites import cocoex, open_problems
+from lmcma.bbob.targets import PRECISIONS
 from lmcma.errors import ArgumentError, CampaignError
 
 
@@ -30,23 +31,24 @@ def results(name: str, **problems: Trials) -> Results:
 
 
 nan = math.nan
+GRID = PRECISIONS.grid
 
 
 def test_grid() -> None:
     assert len(GRID) == 51
     assert GRID[0] == pytest.approx(1e2)
     assert GRID[-1] == pytest.approx(1e-8)
-    assert score.grid_index(score.STANDARD).tolist() == [5, 10, 15, 20, 25, 35, 45, 50]
+    assert PRECISIONS.index(PRECISIONS.standard).tolist() == [5, 10, 15, 20, 25, 35, 45, 50]
     for bad in (3.0, 1e3, 1e-9, 0.0, -1.0):
         with pytest.raises(ArgumentError, match="1e2 to 1e-8"):
-            score.grid_index([bad])
+            PRECISIONS.index([bad])
 
 
 def test_ert_by_hand() -> None:
     # hits after 10 and 30, one miss of 100 evaluations: (10 + 30 + 100) / 2
-    t = trials([40, 50, 100], t5=[10, 30, nan], t10=[nan, 45, nan])
-    assert t.ert([1e1, 1e0, 1e-8]).tolist() == [70.0, 40 + 45 + 100, math.inf]
-    assert t.successes([1e1, 1e0, 1e-8]).tolist() == [2, 1, 0]
+    r = results("x", f1_d2=trials([40, 50, 100], t5=[10, 30, nan], t10=[nan, 45, nan]))
+    assert r.ert(1, 2, [1e1, 1e0, 1e-8]).tolist() == [70.0, 40 + 45 + 100, math.inf]
+    assert r.successes(1, 2, [1e1, 1e0, 1e-8]).tolist() == [2, 1, 0]
 
 
 def test_ecdf_solved_and_area_by_hand() -> None:
