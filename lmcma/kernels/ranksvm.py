@@ -178,13 +178,17 @@ def ascend(
                 near[j] = g[first + j]
             for j in range(width):
                 i = first + j
-                a = min(max(alpha[i] + near[j] * inverse[i], 0.0), bound[i])
-                step = a - alpha[i]
-                if step != 0.0:
-                    alpha[i] = a
-                    steps[taken], rows[taken] = step, i
-                    taken += 1
-                    row = K[i]
+                before = alpha[i]
+                a = min(max(before + near[j] * inverse[i], 0.0), bound[i])
+                step = a - before
+                alpha[i] = a
+                steps[taken], rows[taken] = step, i
+                taken += step != 0.0
+                row = K[i]
+                if width == _BLOCK:  # steps of 0, too: a branch costs more than it saves
+                    for neighbour in range(_BLOCK):
+                        near[neighbour] -= step * row[first + neighbour]
+                else:
                     for neighbour in range(width):
                         near[neighbour] -= step * row[first + neighbour]
             if taken == 0:
