@@ -181,3 +181,41 @@ def test_labels_keep_their_distance():
         assert (out <= 1 + 1e-12).all()
         if size > 1:
             assert np.diff(out).min() >= min(0.045, 1 / (size - 1)) - 1e-12
+
+
+def test_models_of_one_run_and_of_several():
+    f = lmcma.testfunctions.ellipsoid
+    runs = {
+        str(popsize): lmcma.minimize(
+            f, [1.0] * 3, 0.5, method="saacm", options={"hyper_popsize": popsize}, maxfev=150, vectorized=True, rng=1
+        )
+        for popsize in (0, 4)
+    }
+    figure = lmcma.plotting.models(runs["4"])
+    values, error, life, parameters = figure.axes
+    assert [len(ax.get_lines()) for ax in figure.axes] == [1, 2, 1, 5]
+    np.testing.assert_array_equal(error.get_lines()[0].get_ydata(), runs["4"].history["model_error"])
+    np.testing.assert_array_equal(life.get_lines()[0].get_ydata(), runs["4"].history["life_length"])
+    for line in parameters.get_lines():
+        assert ((line.get_ydata() >= 0) & (line.get_ydata() <= 1)).all()
+    assert parameters.get_legend().get_texts()[0].get_text() == "training points"
+    assert values.get_yscale() == "log"
+    several = lmcma.plotting.models({**runs, "chain": _chain()}, title="three runs")
+    assert [len(ax.get_lines()) for ax in several.axes] == [3, 4, 3, 3]
+    assert [text.get_text() for text in several.axes[0].get_legend().get_texts()] == ["0", "4", "chain"]
+
+
+def _chain():
+    options = {"hyper_popsize": 0, "x0_box": (-2, 2)}
+    f = lmcma.testfunctions.sphere
+    return lmcma.minimize(f, [1.0] * 2, 0.5, method="ipop-saacm", options=options, maxfev=900, vectorized=True, rng=1)
+
+
+def test_models_need_models():
+    plain = lmcma.minimize(lmcma.testfunctions.sphere, [1.0] * 2, 0.5, maxfev=60, rng=1)
+    with pytest.raises(ArgumentError, match=r"`res` has no models.*`convergence`"):
+        lmcma.plotting.models(plain)
+    with pytest.raises(ArgumentError, match=r"`res` \('b'\) has no models"):
+        lmcma.plotting.models({"b": plain})
+    with pytest.raises(ArgumentTypeError, match="must be a Result"):
+        lmcma.plotting.models(3)
