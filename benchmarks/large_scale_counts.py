@@ -1,7 +1,7 @@
 """Evaluations of the large-scale methods to 1e-10, against the author's program and independent prototypes.
 
     python benchmarks/large_scale_counts.py [--methods lm-cma,lm-cma-es,lm-ma] [--dims 128,256,512,8192]
-        [--functions sphere,cigar,...] [--seeds 11] [--jobs 2]
+        [--functions sphere,cigar,...] [--seeds 11] [--jobs 2] [--output bbob_runs/large-scale-counts.csv]
 
 Start: x0 uniform in [-5, 5]^n, sigma0 = 3; all stopping rules but the target are off. Seeds are 1, 2, ...; cells of
 more than two million evaluations have three. The anchors are medians of three seeds or single runs of prototypes made
@@ -9,16 +9,19 @@ from the papers, so that medians within 25 % hold. Those of `lm-cma-es` at n = 2
 (corrected, mirrored, sigma0 = 5): within 10 %. On Rosenbrock's function a run may end in the local minimum near f = 4
 (then tolhistfun ends it); a majority has to solve it, and since eleven runs tell little about a frequency, there are
 41. Rotated functions have the anchors of the plain ones: methods with normal numbers do not depend on rotations, and
-those with random signs hardly do. Beyond 512 variables there are no anchors; the counts are printed.
+those with random signs hardly do. Beyond 512 variables there are no anchors; the counts are printed. With `--output`
+they replace those of the same cells in a file, or are added to it.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import functools
 import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # of the products with rotations, in every worker
 
@@ -109,6 +112,24 @@ def evaluations(cell: Cell, seed: int) -> float:
     return np.nan
 
 
+COLUMNS = ("method", "function", "n", "solved", "seeds", "median", "least", "most")
+
+
+def keep(path: Path, cell: Cell, counts: np.ndarray) -> None:
+    """Enter the counts of a cell into the file, in the order of the table above."""
+    kept: dict[Cell, list[str]] = {}
+    if path.exists():
+        with path.open(encoding="utf-8", newline="") as file:
+            kept = {(row[0], row[1], int(row[2])): row[3:] for row in list(csv.reader(file))[1:]}
+    solved = counts[~np.isnan(counts)]
+    numbers = (np.median(solved), solved.min(), solved.max()) if len(solved) else ()
+    kept[cell] = [str(len(solved)), str(len(counts)), *(f"{v:.4g}" for v in numbers)]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows([*known, *kept[known]] for known in ANCHORS if known in kept)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--methods", default="lm-cma,lm-cma-es,lm-ma")
@@ -116,6 +137,7 @@ def main() -> int:
     parser.add_argument("--functions", default=",".join(sorted({name for _, name, _ in ANCHORS})))
     parser.add_argument("--seeds", type=int, default=11)
     parser.add_argument("--jobs", type=int, default=1, help="worker processes")
+    parser.add_argument("--output", type=Path, help="a .csv file that keeps the counts")
     options = parser.parse_args()
     methods, names = options.methods.split(","), options.functions.split(",")
     dims = [int(n) for n in options.dims.split(",")]
@@ -128,6 +150,8 @@ def main() -> int:
                 continue
             seeds = 3 if anchor > LONG or n > 512 else ROSENBROCK_SEEDS if name == "rosenbrock" else options.seeds
             counts = np.array(list(pool.map(evaluations, [cell] * seeds, range(1, seeds + 1))))
+            if options.output:
+                keep(options.output, cell, counts)
             solved = counts[~np.isnan(counts)]
             ratio = np.median(solved) / anchor if len(solved) else np.nan
             ok = len(solved) > seeds / 2
