@@ -31,7 +31,7 @@ class Star(WarmStart):
     >>> star = Star([0.0, 0.0], [1.0, 1.0], [-5.0, -5.0], [5.0, 5.0])
     >>> x = star.pending()
     >>> x.tolist()
-    [[0.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]
+    [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]]
     >>> f = np.stack([((x - 1) ** 2).sum(axis=1), ((x - [1, -0.5]) ** 2).sum(axis=1)], axis=1)
     >>> star.receive(np.arange(5), f)
     >>> star.pending()[:3].tolist()
@@ -76,12 +76,8 @@ class Star(WarmStart):
         return one, np.where(there_and_back, -one, 2 * one)
 
     def _star(self, c: FloatArray) -> FloatArray:
-        """The two points along each variable, (2n, n)."""
-        n = len(c)
-        points = np.repeat(c[None], 2 * n, axis=0)
-        for k, h in enumerate(self._steps(c)):
-            points[np.arange(k, 2 * n, 2), np.arange(n)] = np.clip(c + h, self.low, self.high)
-        return points
+        """The two points along each variable, (2n, n): one of each first, then the others."""
+        return np.clip(np.concatenate([c + np.diag(h) for h in self._steps(c)]), self.low, self.high)
 
     def _minimisers(self) -> FloatArray:
         """Minimisers of the models of all weighted sums, (k, n): those that were not evaluated before."""
@@ -90,10 +86,8 @@ class Star(WarmStart):
         finite = np.where(np.isfinite(self.f), self.f, -np.inf)
         f = np.where(np.isfinite(self.f), self.f, finite.max(axis=0))  # failures: the largest value seen
         with np.errstate(invalid="ignore", over="ignore"):
-            slope1, slope2 = (  # (n, 2): variables, objectives
-                (f[first::2] - f[self._centre]) / self.scale / h[:, None]
-                for first, h in ((-2 * n, h1), (1 - 2 * n, h2))
-            )
+            slope1 = (f[-2 * n : -n] - f[self._centre]) / self.scale / h1[:, None]  # (n, 2): variables, objectives
+            slope2 = (f[-n:] - f[self._centre]) / self.scale / h2[:, None]
             q = (slope1 - slope2) / (h1 - h2)[:, None]
             slopes, curvatures = slope1 - q * h1[:, None], 2 * q
         if not (np.isfinite(slopes).all() and np.isfinite(curvatures).all()):

@@ -167,8 +167,8 @@ class WarmStart(ABC):
 
     def _sums(self, w: float) -> FloatArray:
         """Weighted sums of the objectives in units of their scales at all points, (k,); infinite at failures."""
-        ok: BoolArray = np.isfinite(self.f).all(axis=1)
-        f = np.where(ok[:, None], self.f, 0.0) / self.scale
+        ok = np.isfinite(self.f).all(axis=1)
+        f = np.where(np.isfinite(self.f), self.f, 0.0) / self.scale
         return np.where(ok, w * f[:, 0] + (1 - w) * f[:, 1], np.inf)
 
     def _best(self, w: float) -> int:
