@@ -73,7 +73,7 @@ def hypervolume(f: FloatArray, reference: FloatArray) -> float:
 
 @kernel
 def add(total: float, error: float, term: float) -> tuple[float, float]:
-    """The sum and what rounding took from it, one term later.  (Neumaier 1974)"""
+    """The sum and what rounding took from it, one term later (Neumaier 1974)."""
     new = total + term
     if abs(total) >= abs(term):
         error += (total - new) + term

@@ -26,13 +26,13 @@ from lmcma.kernels.elitist import Constants, Individuals, covariance_step, succe
 from lmcma.kernels.pareto import END, Front
 from lmcma.typing import FloatArray, IntArray
 
-# places in `Census.count`
+# places in `Census.counts`
 FRONT, ALL, FREE, BORN = range(4)
 N_COUNT = 4
 
 
 class Census(NamedTuple):
-    """Who is in the population, and where; ``members[:count[FRONT]]`` are the front, up to ``count[ALL]`` the pool."""
+    """Who is in the population, and where: ``members`` are the front up to ``counts[FRONT]``, then the pool."""
 
     f: FloatArray  # (capacity, n_obj), objectives that selection sees
     violation: FloatArray  # (capacity,), of constraints, 0 for feasible points
@@ -45,7 +45,7 @@ class Census(NamedTuple):
     free: IntArray  # (capacity,), slots to be taken, the next one last
     key: FloatArray  # (capacity,), contributions of the front
     winner: IntArray  # (2 capacity,), tournament of the front for the least of them
-    count: IntArray  # (N_COUNT,)
+    counts: IntArray  # (N_COUNT,)
 
 
 # -------------------------------------------------------------------- slots
@@ -54,16 +54,16 @@ class Census(NamedTuple):
 @kernel
 def take(census: Census) -> int:
     """A free slot; there must be one."""
-    census.count[FREE] -= 1
-    return census.free[census.count[FREE]]
+    census.counts[FREE] -= 1
+    return census.free[census.counts[FREE]]
 
 
 @kernel
 def give_back(census: Census, slot: int) -> None:
     """Free a slot; who still refers to it can tell by its generation."""
     census.generation[slot] += 1
-    census.free[census.count[FREE]] = slot
-    census.count[FREE] += 1
+    census.free[census.counts[FREE]] = slot
+    census.counts[FREE] += 1
 
 
 @kernel
@@ -77,32 +77,32 @@ def swap(census: Census, a: int, b: int) -> None:
 @kernel
 def join(census: Census, slot: int) -> None:
     """Become a member, of the pool at first."""
-    last = census.count[ALL]
+    last = census.counts[ALL]
     census.members[last], census.place[slot] = slot, last
-    census.birth[slot] = census.count[BORN]
-    census.count[ALL] += 1
-    census.count[BORN] += 1
+    census.birth[slot] = census.counts[BORN]
+    census.counts[ALL] += 1
+    census.counts[BORN] += 1
 
 
 @kernel
 def to_front(census: Census, slot: int) -> None:
     """Go from the pool to the front."""
-    swap(census, census.place[slot], census.count[FRONT])
-    census.count[FRONT] += 1
+    swap(census, census.place[slot], census.counts[FRONT])
+    census.counts[FRONT] += 1
 
 
 @kernel
 def to_pool(census: Census, slot: int) -> None:
     """Go from the front to the pool."""
-    census.count[FRONT] -= 1
-    swap(census, census.place[slot], census.count[FRONT])
+    census.counts[FRONT] -= 1
+    swap(census, census.place[slot], census.counts[FRONT])
 
 
 @kernel
 def depart(census: Census, slot: int) -> None:
     """Leave the pool, and the population."""
-    census.count[ALL] -= 1
-    swap(census, census.place[slot], census.count[ALL])
+    census.counts[ALL] -= 1
+    swap(census, census.place[slot], census.counts[ALL])
     census.place[slot] = END
     give_back(census, slot)
 
@@ -182,7 +182,7 @@ def leave_front(census: Census, front: Front, slot: int, reference: FloatArray) 
 
 @kernel
 def least(f: FloatArray, birth: IntArray, reference: FloatArray) -> int:
-    """Row of a front, (k, 2) in order, that contributes least: of equal ones the youngest, the last of infinite ones."""
+    """Row of a front in order, (k, 2), that adds least: of equal ones the youngest, of infinite ones the last."""
     value = pareto.contributions(f, reference)
     found = len(f) - 1
     for t in range(len(f)):
@@ -194,7 +194,7 @@ def least(f: FloatArray, birth: IntArray, reference: FloatArray) -> int:
 @kernel
 def thin_pool(census: Census, surplus: int, reference: FloatArray) -> None:
     """Take out the worst of the pool, at most `surplus`: the most infeasible one, or (a part of) its last front."""
-    first, last = census.count[FRONT], census.count[ALL]
+    first, last = census.counts[FRONT], census.counts[ALL]
     pool = census.members[first:last].copy()
     violation = census.violation[pool]
     worst = 0
@@ -221,10 +221,10 @@ def thin_pool(census: Census, surplus: int, reference: FloatArray) -> None:
 @kernel
 def trim(census: Census, front: Front, mu: int, reference: FloatArray) -> None:
     """Take out the worst until `mu` are left."""
-    count = census.count
-    while count[ALL] > mu:
-        if count[ALL] > count[FRONT]:
-            thin_pool(census, count[ALL] - mu, reference)
+    counts = census.counts
+    while counts[ALL] > mu:
+        if counts[ALL] > counts[FRONT]:
+            thin_pool(census, counts[ALL] - mu, reference)
         else:
             slot = census.winner[1]
             if census.key[slot] == math.inf:
@@ -236,7 +236,7 @@ def trim(census: Census, front: Front, mu: int, reference: FloatArray) -> None:
 def standings(census: Census, reference: FloatArray) -> tuple[IntArray, FloatArray]:
     """Rank and contribution of every member, by slot, (capacity,) each."""
     rank, value = np.zeros(len(census.place), dtype=np.int64), np.zeros(len(census.place))
-    first, last = census.count[FRONT], census.count[ALL]
+    first, last = census.counts[FRONT], census.counts[ALL]
     for slot in census.members[:first]:
         rank[slot], value[slot] = 1, census.key[slot]
     pool = census.members[first:last].copy()
@@ -318,10 +318,10 @@ def one_by_one(
         census.f[slot], census.violation[slot] = f[k], violation[k]
         enter(census, front, slot, reference)
         parent = parent_of(census, slot)
-        grows = census.count[ALL] <= mu
+        grows = census.counts[ALL] <= mu
         success = False
         if grows or individual:
-            first = census.count[FRONT]
+            first = census.counts[FRONT]
             if parent != END and not individual and min(census.place[slot], census.place[parent]) < first:
                 success = census.place[slot] < first  # the usual case: one of them, at least, is of rank 1
             else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from lmcma.multiobjective.archive import Archive, Log
+from lmcma.multiobjective.indicators import contributions, hypervolume, nondominated, ranks
 from lmcma.multiobjective.population import Population
 
-__all__ = ["Population"]
+__all__ = ["Archive", "Log", "Population", "contributions", "hypervolume", "nondominated", "ranks"]

@@ -22,7 +22,7 @@ def library() -> ModuleType:
         import moocore
     except ImportError as error:
         raise MissingDependencyError(
-            "three objectives and more need the package moocore; it is not installed. pip install 'lmcma[mo]' brings it."
+            "three objectives and more need the package moocore; it is not installed: pip install 'lmcma[mo]'."
         ) from error
     return moocore
 

@@ -21,7 +21,7 @@ from lmcma.kernels import elitist, pareto
 from lmcma.kernels import population as kernels
 from lmcma.kernels.elitist import Individuals
 from lmcma.kernels.pareto import END, Front
-from lmcma.kernels.population import ALL, FRONT, FREE, N_COUNT, Census
+from lmcma.kernels.population import ALL, FREE, FRONT, N_COUNT, Census
 from lmcma.multiobjective import many
 from lmcma.typing import BoolArray, FloatArray, IntArray, State
 
@@ -97,7 +97,7 @@ class Population:
         self.constants = elitist.constants(n)
         self._limits = np.full(n_obj, np.inf) if self.reference is None else self.reference
         self._allocate(_START)
-        self._census.count[:] = 0
+        self._census.counts[:] = 0
         self._release(np.arange(_START))
 
     def _allocate(self, capacity: int) -> None:
@@ -122,14 +122,14 @@ class Population:
             free=np.zeros(capacity, dtype=np.int64),
             key=np.zeros(capacity),
             winner=np.full(2 * capacity, END),
-            count=np.zeros(N_COUNT, dtype=np.int64),
+            counts=np.zeros(N_COUNT, dtype=np.int64),
         )
         self._front = Front(self._census.f, np.full((capacity + 1, 2), END), np.full((capacity + 1, 2), END))
 
     # ---------------------------------------------------------------- who is there
 
     def __len__(self) -> int:
-        return int(self._census.count[ALL])
+        return int(self._census.counts[ALL])
 
     @property
     def members(self) -> IntArray:
@@ -139,7 +139,7 @@ class Population:
     @property
     def front(self) -> IntArray:
         """Slots of the feasible individuals that no other dominates, two objectives: in order of f_1; a copy."""
-        size = int(self._census.count[FRONT])
+        size = int(self._census.counts[FRONT])
         slots = self._census.members[:size].copy()
         if self.n_obj == 2:
             pareto.walk(self._front, slots)
@@ -215,7 +215,7 @@ class Population:
     def _parents(self) -> IntArray:
         """Slots of the front, in no particular order; where it is empty, of the least infeasible."""
         census = self._census
-        size = int(census.count[FRONT])
+        size = int(census.counts[FRONT])
         if size:
             return census.members[:size]
         slots = self.members
@@ -336,7 +336,7 @@ class Population:
     def _weakly_dominated(self, f: FloatArray) -> bool:
         if self.n_obj == 2:
             return bool(pareto.relation(self._front, pareto.locate(self._front, f[0]), f[0], f[1]))
-        front = self.f[self._census.members[: self._census.count[FRONT]]]
+        front = self.f[self._census.members[: self._census.counts[FRONT]]]
         return bool((front <= f).all(axis=1).any())
 
     def _newcomer(self, x: FloatArray, f: FloatArray, violation: float) -> int:
@@ -424,13 +424,13 @@ class Population:
         first[feasible] = many.ranks(census.f[slots[feasible]]) == 1
         ordered = np.concatenate([slots[first], slots[~first]])
         census.members[: len(slots)], census.place[ordered] = ordered, np.arange(len(slots))
-        census.count[FRONT] = np.count_nonzero(first)
+        census.counts[FRONT] = np.count_nonzero(first)
 
     # ---------------------------------------------------------------- slots, save and restore
 
     def _make_room(self, k: int) -> None:
         """Have `k` free slots at least."""
-        while self._census.count[FREE] < k:
+        while self._census.counts[FREE] < k:
             who, census, front = self._who, self._census, self._front
             old = len(census.place)
             self._allocate(2 * old)
@@ -438,19 +438,19 @@ class Population:
             for before, now in pairs:
                 for mine, theirs in zip(now, before, strict=True):
                     mine[:old] = theirs
-            self._census.count[:] = census.count
+            self._census.counts[:] = census.counts
             for mine, theirs in ((self._front.child, front.child), (self._front.link, front.link)):
                 mine[:old], mine[END] = theirs[:old], theirs[END]
-            for slot in census.members[: census.count[FRONT]] if self.n_obj == 2 else ():
+            for slot in census.members[: census.counts[FRONT]] if self.n_obj == 2 else ():
                 pareto.compete(self._census.winner, slot, True, self._census.key, self._census.birth)
             self._release(np.arange(old, 2 * old))
 
     def _release(self, slots: IntArray) -> None:
         """Make slots free, the first of them the next to be taken."""
-        count = self._census.count
-        size = count[FREE]
+        counts = self._census.counts
+        size = counts[FREE]
         self._census.free[: size + len(slots)] = np.concatenate([slots[::-1], self._census.free[:size]])
-        count[FREE] += len(slots)
+        counts[FREE] += len(slots)
 
     def state_dict(self) -> State:
         """Everything needed to go on to the bit: options, and the arrays by slot."""
