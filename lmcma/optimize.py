@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lmcma import driver
-from lmcma.arguments import as_point, as_real
+from lmcma.arguments import as_bounds, as_point, as_real
 from lmcma.errors import ArgumentError, ArgumentTypeError, near_miss
 from lmcma.evaluate import Workers, evaluator
 from lmcma.random import Seed
@@ -23,7 +23,6 @@ from lmcma.result import Result
 from lmcma.strategies.protocol import Strategy
 from lmcma.termination import StopOption
 from lmcma.transforms import make_mapped
-from lmcma.transforms.coordinates import as_bounds
 from lmcma.typing import FloatArray
 
 

@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from lmcma.multiobjective.archive import Archive, Log
+from lmcma.multiobjective.base import MultiObjectiveStrategy
 from lmcma.multiobjective.indicators import contributions, hypervolume, nondominated, ranks
+from lmcma.multiobjective.mo_cma import MOCMAES
 from lmcma.multiobjective.population import Population
 
-__all__ = ["Archive", "Log", "Population", "contributions", "hypervolume", "nondominated", "ranks"]
+__all__ = [
+    "MOCMAES",
+    "Archive",
+    "Log",
+    "MultiObjectiveStrategy",
+    "Population",
+    "contributions",
+    "hypervolume",
+    "nondominated",
+    "ranks",
+]

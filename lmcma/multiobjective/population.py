@@ -181,6 +181,19 @@ class Population:
         found: FloatArray = self.sigma[slots, None] * np.sqrt((self._who.Lt[slots] ** 2).sum(axis=1))
         return found
 
+    def spread(self, x0: FloatArray, sigma0: float) -> tuple[float, float, FloatArray, FloatArray]:
+        """Step size, axis ratio, mean (n,) and standard deviations (n,): medians of the members, and their mean.
+
+        An empty population has the start, `x0` and `sigma0`.
+        """
+        slots = self.members
+        if not len(slots):
+            return sigma0, float(self.scale.max() / self.scale.min()), x0.copy(), sigma0 * self.scale
+        middle = slots[np.argsort(self.sigma[slots], kind="stable")[len(slots) // 2]]
+        axes = np.linalg.svd(self._who.Lt[middle], compute_uv=False)
+        stds: FloatArray = np.median(self.stds(slots), axis=0)
+        return float(self.sigma[middle]), float(axes[0] / axes[-1]), self.x[slots].mean(axis=0), stds
+
     # ---------------------------------------------------------------- offspring
 
     def offspring(self, k: int, rng: np.random.Generator, *, parents: str = "front") -> IntArray:
