@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from lmcma.multiobjective.archive import Archive, Log
 from lmcma.multiobjective.base import MultiObjectiveStrategy
+from lmcma.multiobjective.hmo import HMOCMAES
 from lmcma.multiobjective.indicators import contributions, hypervolume, nondominated, ranks
 from lmcma.multiobjective.mo_cma import MOCMAES
 from lmcma.multiobjective.population import Population
 
 __all__ = [
+    "HMOCMAES",
     "MOCMAES",
     "Archive",
     "Log",

@@ -200,6 +200,11 @@ class Archive:
         return int(self._store.counts[ALIVE])
 
     @property
+    def entered(self) -> int:
+        """Points that came in so far, whether they are still here or not."""
+        return int(self._store.counts[ENTERED])
+
+    @property
     def _slots(self) -> IntArray:
         """In order of f_1, then of the other objectives."""
         slots = np.empty(len(self), dtype=np.int64)

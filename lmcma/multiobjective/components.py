@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from lmcma import random, registry
+from lmcma.multiobjective.archive import Archive
 from lmcma.multiobjective.population import Population
 from lmcma.multiobjective.schedule import population_limit
 from lmcma.multiobjective.warm_start import scales
@@ -133,6 +134,11 @@ class Local(Steady):
         self.spent += len(f)
         self.population.mu = population_limit(self.spent, len(self.width), self.mu0, self.growth)
 
+    def begin(self, x: FloatArray, f: FloatArray) -> None:
+        """Begin with the best of these points, (k, n), and their objectives, if there are any, in place of `starts`."""
+        self.population.add(x, f, LOCAL_SIGMA)
+        self._settle()
+
     def inject(self, other: Population) -> None:
         """Take over individuals of another population that no individual of this one weakly dominates."""
         self.population.inject(other)
@@ -174,12 +180,22 @@ class Single:
         Where runs start, and what they must not leave; infinite for no bound.
     width : (n,) array
         Unit of step sizes.
+    archive : Archive
+        What is known.
     rng : Generator
         Source of randomness.
+
+    Attributes
+    ----------
+    found : tuple or None
+        Of a run that has ended with the last update: its best point, the objectives there, its last step size.
     """
 
-    def __init__(self, box: FloatArray, bounds: FloatArray, width: FloatArray, rng: np.random.Generator) -> None:
-        self.box, self.bounds, self.width, self.rng = box, bounds, width, rng
+    def __init__(
+        self, box: FloatArray, bounds: FloatArray, width: FloatArray, archive: Archive, rng: np.random.Generator
+    ) -> None:
+        self.box, self.bounds, self.width, self.archive, self.rng = box, bounds, width, archive, rng
+        self.found: tuple[FloatArray, FloatArray, float] | None = None
         self._runs = 0  # finished, of all chains
         self._of_chain = 0  # of this one
         self._shift, self._scale = np.zeros(2), np.ones(2)
@@ -207,27 +223,29 @@ class Single:
         self._best_x, self._best_f = np.zeros(len(self.width)), np.full(2, np.nan)
 
     def rows(self) -> int:
-        """Points to draw, which is also the most that can be drawn: what is left of the chain's batch."""
+        """Points to draw: what is left of the chain's batch."""
         return len(self._chain.missing) or self._chain.popsize
 
-    def draw(self, rows: int, known: FloatArray) -> FloatArray:
-        """Points, (rows, n); `known` are the objectives, (k, 2), that none dominates."""
-        if self._fresh and len(known):
-            self._shift = known.min(axis=0)
-            self._scale = scales(known, "range")
+    most = rows
+
+    def draw(self, rows: int) -> FloatArray:
+        """Points, (rows, n)."""
+        if self._fresh and len(self.archive):
+            known = self.archive.F
+            self._shift, self._scale = known.min(axis=0), scales(known, "range")
         self._fresh = False
         x = self._chain.ask()
         self._rows = self._chain.missing[:rows]
         self._x = x[self._rows]
         return self._x
 
-    def update(self, f: FloatArray, violation: FloatArray) -> tuple[FloatArray, FloatArray, float] | None:
-        """Take the objectives of the points drawn last; the best point of a run that ends, its objectives, and sigma.
+    def update(self, f: FloatArray, violation: FloatArray, own: BoolArray) -> None:
+        """Take the objectives of the points drawn last; what violates a constraint counts as a failure.
 
-        f, violation : (rows, 2), (rows,); what violates a constraint counts as a failure.
+        f : (rows, 2); violation : (rows,); own : (rows,), False where they are those of another point.
         """
         w = _SINGLE_WEIGHTS[self._runs % len(_SINGLE_WEIGHTS)]
-        ok = np.isfinite(f).all(axis=1) & (violation == 0)
+        ok = own & np.isfinite(f).all(axis=1) & (violation == 0)
         units = (np.where(ok[:, None], f, np.nan) - self._shift) / self._scale
         sums = w * units[:, 0] + (1 - w) * units[:, 1]
         if ok.any() and np.nanmin(sums) < self._best:
@@ -236,15 +254,16 @@ class Single:
         self._chain.tell(None, sums, ids=self._rows)
         so_far = self._chain.result()
         finished = sum(run.stop is not None for run in so_far.runs)
+        self.found = None
         if finished == self._of_chain:
-            return None
+            return
         self._of_chain = finished
         self._runs += 1
-        found = (self._best_x, self._best_f, float(so_far.sigma)) if np.isfinite(self._best) else None
+        if np.isfinite(self._best):
+            self.found = self._best_x, self._best_f, float(so_far.sigma)
         self._begin_run()
         if self._chain.stop() is not None:
             self._chain = self._new_chain()
-        return found
 
     def state_dict(self) -> State:
         """Everything needed to go on to the bit, apart from box, bounds and widths."""

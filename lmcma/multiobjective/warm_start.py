@@ -141,6 +141,11 @@ class WarmStart(ABC):
         """Evaluations received so far."""
         return len(self.x) + int(self._told.sum())
 
+    @property
+    def missing(self) -> IntArray:
+        """Rows of the batch that were not received yet."""
+        return np.flatnonzero(~self._told)
+
     def pending(self) -> FloatArray:
         """The points that may be evaluated now, (k, n); the same until all of them were received."""
         return self._points.copy()
