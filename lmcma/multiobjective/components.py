@@ -212,7 +212,7 @@ class Single:
             self.rng.uniform(low, high),
             _SINGLE_SIGMA,
             stds=self.width,
-            bounds=(self.bounds[0], self.bounds[1]),
+            bounds=self.bounds.T,
             x0_box=(low, high),
             rng=int(self.rng.integers(2**63)),
         )
