@@ -7,9 +7,11 @@ from lmcma.multiobjective.base import MultiObjectiveStrategy
 from lmcma.multiobjective.indicators import contributions, hypervolume, nondominated, ranks
 from lmcma.multiobjective.mo_cma import MOCMAES
 from lmcma.multiobjective.population import Population
+from lmcma.multiobjective.up_mo_cma import UPMOCMAES
 
 __all__ = [
     "MOCMAES",
+    "UPMOCMAES",
     "Archive",
     "Log",
     "MultiObjectiveStrategy",
