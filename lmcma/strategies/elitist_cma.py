@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lmcma import random
+from lmcma.errors import ArgumentError
 from lmcma.kernels import elitist as kernels
 from lmcma.kernels import normals, stopping
 from lmcma.kernels.cholesky import transform
@@ -44,6 +45,8 @@ class ElitistCMA(PopulationStrategy):
         The first parent, evaluated first.
     sigma0 : float
         The first step size, in the units of `x0`; about 0.2 to 0.3 of the range where the optimum is expected.
+    popsize : int, optional
+        1: there is one offspring.
     active : bool
         Unlearn bad steps.
     stop : str, StopRules or mapping, optional
@@ -88,6 +91,7 @@ class ElitistCMA(PopulationStrategy):
         x0: ArrayLike,
         sigma0: float,
         *,
+        popsize: int | None = None,
         active: bool = True,
         stop: StopOption = None,
         ftarget: float | None = None,
@@ -96,6 +100,10 @@ class ElitistCMA(PopulationStrategy):
         max_memory: float | None = None,
         rng: random.Seed = None,
     ) -> None:
+        if popsize is not None and popsize != 1:
+            raise ArgumentError(
+                f"`popsize` must be 1 for method='elitist-cma'; got {popsize!r}. Use method='cma' for more offspring."
+            )
         default = dataclasses.replace(PROFILES["bbob"], maxiter=None, stagnation=None)
         rules = dataclasses.replace(stop_rules(stop, default=default), equalfunvals=None)
         super().__init__(
@@ -263,9 +271,8 @@ class ElitistCMA(PopulationStrategy):
 
     @classmethod
     def _blank(cls, state: State) -> Self:
-        limits = cls._limits_of(state)
-        del limits["popsize"]  # of which there is no choice
-        return cls(state["x0"], state["sigma0"], active=state["active"], stop=StopRules(**state["rules"]), **limits)
+        own = {"active": state["active"], "stop": StopRules(**state["rules"])}
+        return cls(state["x0"], state["sigma0"], **own, **cls._limits_of(state))
 
     def _set_state(self, state: State) -> None:
         who = self._who
