@@ -100,3 +100,43 @@ def begin(who: Individuals, slot: int, scale: FloatArray) -> None:
             who.Lt[slot, i, j] = 0.0
         who.Lt[slot, i, i] = scale[i]
         who.p_c[slot, i] = 0.0
+
+
+# -------------------------------------------------------------------- one parent, one offspring, one objective
+
+PARENT, OFFSPRING, SPARE = range(3)  # slots
+
+
+@kernel
+def select(
+    who: Individuals,
+    f: float,
+    recent: FloatArray,
+    zz: float,
+    active: bool,
+    c: Constants,
+    scale: FloatArray,
+    w: FloatArray,
+) -> bool:
+    """Compare the offspring with its parent, and learn; whether it takes the parent's place.
+
+    f : its value, infinite for a failed evaluation; recent : (5,), values of the last parents, the present one last;
+    zz : squared length of its normal numbers; w : (n,), scratch.
+    """
+    success = f <= recent[-1] and f < math.inf
+    success_step(who, PARENT, success, c)
+    if success:
+        who.x[PARENT], who.y[PARENT] = who.x[OFFSPRING], who.y[OFFSPRING]
+        recent[:-1] = recent[1:].copy()
+        recent[-1] = f
+        covariance_step(who, PARENT, c, scale, w)
+    elif active and f > recent[0]:
+        if who.p[PARENT] >= c.p_thresh:
+            covariance_step(who, PARENT, c, scale, w)
+        else:
+            rate = c.c_minus
+            if rate * (2 * zz - 1) > 1:  # which would leave hardly anything of the matrix along the step
+                rate = 1 / (2 * zz - 1)
+            if rank_one(who.Lt[PARENT], 1 + rate, -rate, who.y[OFFSPRING], w, who.Lt[SPARE]):
+                who.Lt[PARENT] = who.Lt[SPARE]
+    return success

@@ -8,10 +8,12 @@ from lmcma.multiobjective.hmo import HMOCMAES
 from lmcma.multiobjective.indicators import contributions, hypervolume, nondominated, ranks
 from lmcma.multiobjective.mo_cma import MOCMAES
 from lmcma.multiobjective.population import Population
+from lmcma.multiobjective.up_mo_cma import UPMOCMAES
 
 __all__ = [
     "HMOCMAES",
     "MOCMAES",
+    "UPMOCMAES",
     "Archive",
     "Log",
     "MultiObjectiveStrategy",

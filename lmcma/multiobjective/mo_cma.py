@@ -142,7 +142,7 @@ class MOCMAES(MultiObjectiveStrategy):
         self.parents = one_of("parents", parents, ("front", "all"))
         self.batch = as_count("batch", batch, 1)
         check_memory(self.method, self.memory(n, self._popsize), n, self._popsize)
-        self.population = Population(
+        self.population: Population = Population(
             n,
             self._n_obj,
             mu=self._popsize,
@@ -201,7 +201,7 @@ class MOCMAES(MultiObjectiveStrategy):
         self.population.release(slots[~own])
         together = self.variant == "generational"
         self.population.receive(slots[own], f[own], violation[own], together=together)
-        if self._nfev >= self._looked + _LOOK * self._popsize:
+        if self._nfev >= self._looked + _LOOK * max(self._popsize, len(self.population)):
             self._looked = self._nfev
             self._width_left = float((self.population.stds(self.population.front) / self._width).max(initial=0.0))
 
@@ -245,4 +245,4 @@ class MOCMAES(MultiObjectiveStrategy):
         self._width_left = float(state["width_left"])
         self._slots = np.array(state["slots"], dtype=np.int64)
         self._drawn = np.array(state["drawn"], dtype=np.float64)
-        self.population = Population.from_state(state["population"])
+        self.population = type(self.population).from_state(state["population"])

@@ -479,10 +479,14 @@ class Population:
         }
 
     @classmethod
+    def _blank(cls, state: State) -> Self:
+        options: dict[str, Any] = {name: state[name] for name in ("mu", "reference", "scale", "success")}
+        return cls(int(state["n"]), int(state["n_obj"]), **options)
+
+    @classmethod
     def from_state(cls, state: State) -> Self:
         """The population whose `state_dict` this is."""
-        options: dict[str, Any] = {name: state[name] for name in ("mu", "reference", "scale", "success")}
-        population = cls(int(state["n"]), int(state["n_obj"]), **options)
+        population = cls._blank(state)
         population._allocate(len(state["place"]))
         for arrays in (population._who, population._census, population._front):
             for name, array in arrays._asdict().items():
