@@ -22,6 +22,7 @@ _LAZY = {
     "LMCMAES": "lmcma.strategies.lm_cma_es",
     "LMMAES": "lmcma.strategies.lm_ma",
     "MAES": "lmcma.strategies.ma",
+    "HMOCMAES": "lmcma.multiobjective",
     "MOCMAES": "lmcma.multiobjective",
     "MultiResult": "lmcma.result",
     "UPMOCMAES": "lmcma.multiobjective",
@@ -51,7 +52,7 @@ _SUBMODULES = frozenset({"errors", "multiobjective", "plotting", "termination", 
 
 if TYPE_CHECKING:
     from lmcma import errors, multiobjective, plotting, termination, testfunctions
-    from lmcma.multiobjective import MOCMAES, UPMOCMAES, Archive
+    from lmcma.multiobjective import HMOCMAES, MOCMAES, UPMOCMAES, Archive
     from lmcma.optimize import minimize, minimize_multi
     from lmcma.record.checkpoint import load, save
     from lmcma.record.history import History
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CMAES",
+    "HMOCMAES",
     "LMCMA",
     "LMCMAES",
     "LMMAES",

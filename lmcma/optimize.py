@@ -201,7 +201,7 @@ def minimize_multi(
     n_obj : int
         Objectives. More than two need the package moocore.
     method : str
-        "mo-cma" or "up-mo-cma"; see `lmcma.methods`.
+        "mo-cma", or for two objectives "up-mo-cma" or "hmo-cma"; see `lmcma.methods`.
     options : mapping
         Further options of the method, such as ``{"variant": "generational"}``, or ``{"batch": 8}`` for eight points at
         a time.

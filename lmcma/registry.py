@@ -175,6 +175,16 @@ _MULTI = (
         "time O(n^2 + log K) per candidate, memory O(K n^2) for K points, at most 1 GiB",
         n_obj=2,
     ),
+    Method(
+        "hmo-cma",
+        "lmcma.multiobjective:HMOCMAES",
+        "two objectives, a good front after any number of evaluations, from few to very many; many local minima",
+        "Loshchilov, Glasmachers, Anytime bi-objective optimization with a hybrid multi-objective CMA-ES (HMO-CMA-ES), "
+        "GECCO 2016 Companion, arXiv:1605.02720",
+        "the constants and the schedule are a reconstruction; no stop but by limits",
+        "time O(n^2 + log mu) per candidate, memory O(mu n^2) for mu individuals, at most 2 GiB, and the archive",
+        n_obj=2,
+    ),
 )
 _SURROGATES = (
     Method(
