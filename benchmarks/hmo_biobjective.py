@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--warm-start", default="star")
     args = parser.parse_args()
     cocoex.log_level("error")
-    shown = AT <= args.budget * 1.001
+    shown = args.budget * 1.001 >= AT
     print("evaluations / n  " + " ".join(f"{at:6.4g}" for at in AT[shown]))
     for dim in map(int, args.dims.split(",")):
         with tempfile.TemporaryDirectory() as folder:
