@@ -84,7 +84,7 @@ def breed(
     parents, slots : (k,); z : (k, n), normal numbers; c_r : share of the neighbours.
     """
     n = z.shape[1]
-    u, w, Lt = np.empty(n), np.empty(n), np.empty((n, n))
+    u, w, Lt = np.empty(n), np.empty(n), np.zeros((n, n))
     for k in range(len(parents)):
         parent, slot = parents[k], take(census)
         slots[k] = slot

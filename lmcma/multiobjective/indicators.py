@@ -35,7 +35,7 @@ def hypervolume(F: ArrayLike, reference: ArrayLike) -> float:
 
 
 def contributions(F: ArrayLike, reference: ArrayLike) -> FloatArray:
-    """What each point adds to the hypervolume: how much smaller it is without it, (k,).
+    """What each point adds to the hypervolume of the points that no other dominates, (k,).
 
     Dominated points and points that are there twice add nothing.
 

@@ -51,11 +51,16 @@ def hypervolume(f: FloatArray, reference: FloatArray) -> float:
 def contributions(f: FloatArray, reference: FloatArray | None) -> FloatArray:
     """What each point of a front adds to the hypervolume, (k,); f : (k, m).
 
-    Without a reference it is the largest value of each objective, and the points with the least value of one are
-    infinite.
+    Without a reference it is the largest value of each objective, and the extremes are infinite: the points with the
+    least value of one objective, of those the ones with the least next values. Equal points contribute nothing.
     """
     r = f.max(axis=0) if reference is None else reference
     alone: FloatArray = np.array(library().hv_contributions(f, ref=r), dtype=np.float64)
     if reference is None:
-        alone[f.argmin(axis=0)] = np.inf
+        m = f.shape[1]
+        for j in range(m):
+            first = f[np.lexsort(np.roll(f, -j, axis=1).T[::-1])[0]]
+            same = (f == first).all(axis=1)
+            if np.count_nonzero(same) == 1:
+                alone[same] = np.inf
     return alone
