@@ -49,6 +49,7 @@ from lmcma.errors import ArgumentError
 from lmcma.multiobjective.base import MultiObjectiveStrategy, check_memory, one_of
 from lmcma.multiobjective.bobyqa import Bobyqa
 from lmcma.multiobjective.components import LOCAL_SIGMA, Local, Single, Steady
+from lmcma.multiobjective.population import Population
 from lmcma.multiobjective.schedule import EXPLORE, LOCAL, PARTS, SINGLE, Schedule, slice_length
 from lmcma.multiobjective.star import Star
 from lmcma.multiobjective.warm_start import NORMALISE, RADIUS, WarmStart
@@ -238,6 +239,11 @@ class HMOCMAES(MultiObjectiveStrategy):
         return 16.0 * popsize * (n**2 + 5 * n + 20)
 
     # ---------------------------------------------------------------- one iteration
+
+    @property
+    def population(self) -> Population:
+        """The population of the local search; empty during the warm start."""
+        return self._local.population
 
     @property
     def _active(self) -> Steady | Single:

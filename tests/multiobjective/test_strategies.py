@@ -8,7 +8,7 @@ import pytest
 
 import lmcma
 from lmcma.errors import ArgumentError, ArgumentTypeError, ObjectiveError, ProtocolError, ShapeError, StateError
-from lmcma.multiobjective import MOCMAES, UPMOCMAES, hypervolume, nondominated
+from lmcma.multiobjective import HMOCMAES, MOCMAES, UPMOCMAES, hypervolume, nondominated
 from lmcma.strategies.protocol import Strategy
 from tests.multiobjective.problems import spheres, zdt1
 from tests.strategies import assert_same_state
@@ -24,6 +24,7 @@ def _maker(kind, **options):
     return make
 
 
+_TURNS = {"t_explore": 20, "t_single": 30, "turn": 25}  # all components within some hundred evaluations
 STRATEGIES = [
     pytest.param(_maker(MOCMAES), id="steady-state"),
     pytest.param(_maker(MOCMAES, batch=4, success="individual", parents="all"), id="steady-state-batch"),
@@ -32,6 +33,8 @@ STRATEGIES = [
     pytest.param(_maker(MOCMAES, bounds=(0, 0.7), archive="log", batch=2), id="bounded"),
     pytest.param(_maker(UPMOCMAES, batch=3), id="unbounded"),
     pytest.param(_maker(UPMOCMAES, max_popsize=9, stds=[1, 2, 3], bounds=(-3, 0.7), x0_box=(0, 0.5)), id="unbounded-9"),
+    pytest.param(_maker(HMOCMAES), id="hmo"),
+    pytest.param(_maker(HMOCMAES, warm_start="bobyqa", bounds=(-3, 0.7), **_TURNS), id="hmo-bobyqa-turns"),
 ]
 every = pytest.mark.parametrize("make", STRATEGIES)
 
