@@ -138,6 +138,7 @@ def _growth(ax: Axes, runs: Mapping[str, MultiResult]) -> None:
     for k, (label, run) in enumerate(runs.items()):
         found = np.sort(run.eval_index)
         _steps(ax, found, np.arange(1.0, len(found) + 1), run.nfev, k, label)
+    ax.set_yscale("log")
     ax.set_title("Found so far")
     ax.set_xlabel("evaluations")
     ax.set_ylabel("points of the final front")

@@ -39,7 +39,7 @@ def test_the_same_run_however_it_is_evaluated(method, tmp_path):
     lmcma.minimize_multi(distances, [0.3] * 3, 0.3, **first)
     again = lmcma.minimize_multi(distances, [0.3] * 3, 0.3, **{**first, "maxfev": 200}, resume=True)
     assert_same(plain, again)
-    with pytest.raises(ArgumentError, match="`reference`"):
+    with pytest.raises(ArgumentError, match="`reference"):
         lmcma.minimize_multi(distances, [0.3] * 3, 0.3, **{**first, "reference": (5, 5)}, resume=True)
 
 
