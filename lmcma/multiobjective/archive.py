@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -124,17 +125,19 @@ class Archive:
             birth = np.arange(self._told + 1, self._told + k + 1)
         else:
             birth = np.asarray(eval_index, dtype=np.int64)
+        return self.enter(x, f, birth) if k else np.empty(0, dtype=np.bool_)
+
+    def enter(self, x: FloatArray, f: FloatArray, birth: IntArray) -> BoolArray:
+        """As `add` with an `eval_index`, for arrays of which it is known that they fit; at least one row."""
+        k = len(f)
         entered = np.empty(k, dtype=np.bool_)
-        if not k:
-            return entered
         self._told = int(birth[-1])
         self._make_room(k)
         if self.n_obj == 2:
             area = np.empty(k)
             kernels.enter(self._front, self._store, self._limits, self.log_kept, x, f, birth, entered, area)
-            if self.reference is not None and entered.any():
-                for row in np.flatnonzero(entered).tolist():
-                    self._note(int(birth[row]), float(area[row]))
+            if self.reference is not None:
+                self._note_all(birth, area)
         else:
             kernels.enter_many(self._store, self.log_kept, x, f, birth, entered)
             self._note_many()
@@ -149,6 +152,16 @@ class Archive:
             if history and _decade(history[-1][0]) == _decade(nfev):
                 history.pop()
             history.append((nfev, value))
+
+    def _note_all(self, birth: IntArray, area: FloatArray) -> None:
+        """Keep those of several values, one a row, that `_note` would keep in the end."""
+        if len(birth) > 1:
+            rows = np.flatnonzero(np.diff(area, prepend=-np.inf) > 0)  # it grew; those may be last of their part
+            decades = np.floor(_PER_DECADE * np.log10(birth[rows]))
+            for row in rows[np.append(decades[1:] != decades[:-1], True)].tolist():
+                self._note(int(birth[row]), float(area[row]))
+        else:
+            self._note(int(birth[0]), float(area[0]))
 
     def _note_many(self) -> None:
         """The same where measuring takes long: once in every fiftieth of a decade."""
@@ -366,4 +379,4 @@ def as_reference(reference: ArrayLike, n_obj: int) -> FloatArray:
 
 def _decade(nfev: int) -> int:
     """The fiftieth of a decade in which an evaluation lies."""
-    return int(np.floor(_PER_DECADE * np.log10(nfev)))
+    return math.floor(_PER_DECADE * math.log10(nfev))

@@ -294,6 +294,12 @@ class MultiObjectiveStrategy(ABC):
         """
         values = as_objectives(f, self._n_obj)
         k = len(values)
+        if ids is None and g is None and self._is_whole(x, k):
+            self._f = values
+            self._enter(self._x, values, None)
+            self._finish()
+            self._check_barren()
+            return
         if not len(self._x) and (ids is None or x is None or not np.array_equal(ids, np.full(np.shape(ids), -1))):
             raise ProtocolError(
                 "`tell` needs a batch that was asked for; none is out. Call `ask()` first; points of your own "
@@ -316,6 +322,9 @@ class MultiObjectiveStrategy(ABC):
             self._foreign.append((at[row], values[row], float(violation[row])))
         if len(self._x) and self._received.all():
             self._finish()
+        self._check_barren()
+
+    def _check_barren(self) -> None:
         if self._barren >= _BARREN * self._n:
             raise ObjectiveError(
                 f"`f` must have finite rows; there was none in the last {self._barren} evaluations. "
@@ -421,19 +430,28 @@ class MultiObjectiveStrategy(ABC):
     def _begin(self, rows: int) -> None:
         """Draw a batch of so many rows."""
         k = min(len(self._waiting), max(1, rows - 1))
-        injected, self._waiting = self._waiting[:k], self._waiting[k:]
         drawn = self._draw(rows - k) if rows > k else np.empty((0, self._n))
-        inside = np.clip(drawn, self.low, self.high) if self._bounded else drawn
+        self._x, self._excess = drawn, np.zeros(len(drawn))
+        if self._bounded:
+            self._x = np.minimum(np.maximum(drawn, self.low), self.high)
+            with np.errstate(over="ignore"):
+                self._excess = (((drawn - self._x) / self._width) ** 2).sum(axis=1)
+        if k:
+            self._x = np.concatenate([self._waiting[:k], self._x])
+            self._waiting = self._waiting[k:]
         self._n_injected = k
-        self._x = np.concatenate([injected, inside])
-        with np.errstate(over="ignore"):
-            self._excess = (((drawn - inside) / self._width) ** 2).sum(axis=1)
         self._f = np.full((rows, self._n_obj), np.nan)
         self._violation = np.zeros(rows)
         self._received = np.zeros(rows, dtype=np.bool_)
         self._own = np.ones(rows, dtype=np.bool_)
 
     # ---------------------------------------------------------------- telling
+
+    def _is_whole(self, x: ArrayLike | None, k: int) -> bool:
+        """Whether k values, told for `x`, are those of a whole batch as asked."""
+        if not k or k != len(self._x) or self._received.any():
+            return False
+        return x is None or (isinstance(x, np.ndarray) and np.array_equal(x, self._x))
 
     def _in_order(self, points: FloatArray | None, k: int) -> tuple[IntArray, IntArray]:
         """Rows of the batch that k told points answer, -1 for edited ones; the rows that these stand for."""
@@ -494,14 +512,19 @@ class MultiObjectiveStrategy(ABC):
         violation[~np.isfinite(values).all(axis=1)] = np.nan
         return violation, scale
 
-    def _enter(self, x: FloatArray, f: FloatArray, violation: FloatArray) -> None:
-        """Count evaluations, and give those that succeeded to the archive."""
-        finite = np.isfinite(f).all(axis=1)
-        good = finite & (violation == 0)
-        index = self._nfev + 1 + np.arange(len(f))
-        if good.any():
-            self.archive.add(x[good], f[good], index[good])
+    def _enter(self, x: FloatArray, f: FloatArray, violation: FloatArray | None) -> None:
+        """Count evaluations, and give those that succeeded to the archive; no `violation`: all are feasible."""
+        index = np.arange(self._nfev + 1, self._nfev + 1 + len(f))
         self._nfev += len(f)
+        valid = np.isfinite(f)
+        if violation is None and valid.all():
+            self.archive.enter(x, f, index)
+            self._barren = 0
+            return
+        finite = valid.all(axis=1)
+        good = finite if violation is None else finite & (violation == 0)
+        if good.any():
+            self.archive.enter(x[good], f[good], index[good])
         self._nfail += int(np.count_nonzero(~finite))
         last = np.flatnonzero(finite)
         self._barren = len(f) - 1 - int(last[-1]) if len(last) else self._barren + len(f)
@@ -512,14 +535,14 @@ class MultiObjectiveStrategy(ABC):
         foreign = [(x[row], f[row], violation[row]) for row in range(k) if own[row]]  # what was injected
         foreign, self._foreign = foreign + self._foreign, []
         if self._bounded:
-            if np.isnan(self._ranges).all() and np.isfinite(f).all(axis=1).any():
-                good = f[np.isfinite(f).all(axis=1)]
-                self._ranges = np.ptp(good, axis=0)
-                self._ranges[~((self._ranges > 0) & np.isfinite(self._ranges))] = 1.0
+            if math.isnan(self._ranges[0]):
+                self._ranges = _ranges(f)
             f[k:] += PENALTY * self._excess[:, None] * self._ranges
         self._x = self._x[:0]
         self._received = self._received[:0]
-        if len(f) > k:
+        if k == 0:
+            self._update(f, violation, own)
+        elif len(f) > k:
             self._update(f[k:], violation[k:], own[k:])
         if foreign:
             self._welcome(*(np.array(column) for column in zip(*foreign, strict=True)))
@@ -618,6 +641,15 @@ class MultiObjectiveStrategy(ABC):
         columns = (state["foreign_x"], state["foreign_f"], state["foreign_violation"])
         self._foreign = [(np.array(x), np.array(f), float(v)) for x, f, v in zip(*columns, strict=True)]
         self.archive = Archive.from_state(state["archive"])
+
+
+def _ranges(f: FloatArray) -> FloatArray:
+    """The ranges of the objectives among the finite rows, 1 where there is none; NaN without any row."""
+    good = f[np.isfinite(f).all(axis=1)]
+    if not len(good):
+        return np.full(f.shape[1], np.nan)
+    found: FloatArray = np.ptp(good, axis=0)
+    return np.where((found > 0) & np.isfinite(found), found, 1.0)
 
 
 def as_starts(x0: ArrayLike) -> FloatArray:

@@ -198,9 +198,10 @@ class MOCMAES(MultiObjectiveStrategy):
             drawn, self._drawn = self._drawn, self._drawn[:0]
             self.population.add(drawn[own], f[own], self.sigma0, violation[own])
             return
-        self.population.release(slots[~own])
-        together = self.variant == "generational"
-        self.population.receive(slots[own], f[own], violation[own], together=together)
+        if not own.all():
+            self.population.release(slots[~own])
+            slots, f, violation = slots[own], f[own], violation[own]
+        self.population.receive(slots, f, violation, together=self.variant == "generational")
         if self._nfev >= self._looked + _LOOK * max(self._popsize, len(self.population)):
             self._looked = self._nfev
             self._width_left = float((self.population.stds(self.population.front) / self._width).max(initial=0.0))

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from lmcma.plotting.convergence import convergence
+from lmcma.plotting.fronts import fronts
 
-__all__ = ["convergence"]
+__all__ = ["convergence", "fronts"]

@@ -18,13 +18,15 @@ def final(name, evaluations, **options):
     return BEST[name] - hypervolume(f, REFERENCE)
 
 
-# measured with a program of its own: steady state within 6e-4 in 7 of 7 seeds, generational 4e-3 in 5 of 5; 5e-3 is the
-# tolerance of the Shark library's tests; without reference the extremes may waste a place: 1e-2
+# Tolerance of the best and of all of three seeds. An independent program got within 6e-4 in 7 of 7 seeds (steady state),
+# 4e-3 in 5 of 5 (generational), 1e-2 where the extremes, which stay without a reference, may waste a place. 5e-3 is what
+# the tests of the Shark library allow.
 VARIANTS = [
-    pytest.param({"reference": REFERENCE}, 6e-4, id="steady-state"),
-    pytest.param({"reference": REFERENCE, "variant": "generational"}, 4e-3, id="generational"),
-    pytest.param({}, 1e-2, id="no-reference"),
+    pytest.param({"reference": REFERENCE}, (6e-4, 6e-4), id="steady-state"),
+    pytest.param({"reference": REFERENCE, "variant": "generational"}, (4e-3, 5e-3), id="generational"),
+    pytest.param({}, (1e-2, 1e-2), id="no-reference"),
 ]
+EXACT = {"zdt1", "zdt2", "dtlz2"}  # the other two are the best that was found, and ours are better by some 1e-5
 
 
 @pytest.mark.slow
@@ -32,13 +34,14 @@ VARIANTS = [
 @pytest.mark.parametrize(("options", "tolerance"), VARIANTS)
 def test_ten_points(name, options, tolerance):
     missing = [final(name, 10_000, rng=seed, **options) for seed in (1, 2, 3)]
-    assert max(missing) < tolerance
-    assert min(missing) > -1e-6  # the optima are optima
+    assert min(missing) < tolerance[0]
+    assert max(missing) < tolerance[1]
+    assert name not in EXACT or min(missing) > -1e-6
 
 
 @pytest.mark.parametrize(("options", "tolerance"), VARIANTS)
 def test_ten_points_small(options, tolerance):
-    assert final("zdt2", 6000, rng=1, **options) < 3 * tolerance
+    assert final("zdt2", 5000, rng=1, **options) < tolerance[1]
 
 
 def sphere_of_three(evaluations):

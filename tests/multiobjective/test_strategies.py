@@ -30,7 +30,7 @@ STRATEGIES = [
     pytest.param(_maker(MOCMAES, batch=4, success="individual", parents="all"), id="steady-state-batch"),
     pytest.param(_maker(MOCMAES, variant="generational"), id="generational"),
     pytest.param(_maker(MOCMAES, variant="generational", success="individual"), id="generational-individual"),
-    pytest.param(_maker(MOCMAES, bounds=(0, 0.7), archive="log", batch=2), id="bounded"),
+    pytest.param(_maker(MOCMAES, bounds=(-0.5, 0.7), archive="log", batch=2), id="bounded"),
     pytest.param(_maker(UPMOCMAES, batch=3), id="unbounded"),
     pytest.param(_maker(UPMOCMAES, max_popsize=9, stds=[1, 2, 3], bounds=(-3, 0.7), x0_box=(0, 0.5)), id="unbounded-9"),
     pytest.param(_maker(HMOCMAES), id="hmo"),
