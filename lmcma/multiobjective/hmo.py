@@ -49,6 +49,7 @@ from lmcma.errors import ArgumentError
 from lmcma.multiobjective.base import MultiObjectiveStrategy, check_memory, one_of
 from lmcma.multiobjective.bobyqa import Bobyqa
 from lmcma.multiobjective.components import LOCAL_SIGMA, Local, Single, Steady
+from lmcma.multiobjective.indicators import nondominated
 from lmcma.multiobjective.population import Population
 from lmcma.multiobjective.schedule import EXPLORE, LOCAL, PARTS, SINGLE, Schedule, slice_length
 from lmcma.multiobjective.star import Star
@@ -242,7 +243,7 @@ class HMOCMAES(MultiObjectiveStrategy):
 
     @property
     def population(self) -> Population:
-        """The population of the local search; empty during the warm start."""
+        """The population of the local search; during the warm start points of the caller's own, if any."""
         return self._local.population
 
     @property
@@ -280,8 +281,9 @@ class HMOCMAES(MultiObjectiveStrategy):
         if self._warm is not None:
             self._warm.receive(self._rows_out, np.where(violation[:, None] > 0, np.nan, f))
             if self._warm.done:
+                found = nondominated(self._warm.f)  # in order of row, where the archive goes by who came first
+                self._local.begin(self._warm.x[found], self._warm.f[found])
                 self._warm = None
-                self._local.begin(self.archive.X, self.archive.F)
                 self._schedule.go_on(self._nfev)
             return
         self._schedule.left -= len(f)
@@ -314,8 +316,7 @@ class HMOCMAES(MultiObjectiveStrategy):
         return Single(self._region, bounds, self._units, self.archive, self._single_rng)
 
     def _welcome(self, x: FloatArray, f: FloatArray, violation: FloatArray) -> None:
-        if self._warm is None:  # which ends with all that is in the archive
-            self._local.join(x, f, LOCAL_SIGMA, violation)
+        self._local.join(x, f, LOCAL_SIGMA, violation)
 
     def _enter(self, x: FloatArray, f: FloatArray, violation: FloatArray) -> None:
         before = self.archive.entered

@@ -233,11 +233,12 @@ def test_same_seed_same_points(warm_start):
     assert not np.array_equal(a[: len(c)][-50:], c[: len(a)][-50:])
 
 
-@pytest.mark.parametrize("warm_start", STARTS)
-@pytest.mark.parametrize("transform", [([2.0, 0.25], [0.0, 0.0]), ([1.0, 1.0], [64.0, -16.0])])
+@pytest.mark.parametrize(
+    ("warm_start", "transform"),
+    [(start, ([2.0, 0.25], [0.0, 0.0])) for start in STARTS]
+    + [(start, ([1.0, 1.0], [64.0, -16.0])) for start in STARTS if start != "bobyqa"],  # to which sums are rounded
+)
 def test_units_of_the_objectives_do_not_matter(warm_start, transform):
-    if warm_start == "bobyqa" and transform[1][0]:
-        pytest.skip("the solver sees sums, which a constant rounds differently")
     scale, shift = np.array(transform)
     options = {"warm_start": warm_start, "bounds": (-1.0, 4.0)}
     a = run(build(**options), rugged, 800)
@@ -341,7 +342,7 @@ def test_bounds(warm_start):
 
 
 def test_constraints():
-    es = build(reference=(4, 4), t_explore=None)
+    es = build(reference=(4, 4), t_explore=None, t_single=None)
     while es.nfev < 1500:
         x = es.ask()
         es.tell(x, spheres(x), 0.6 - x[:, :1])

@@ -34,7 +34,7 @@ STRATEGIES = [
     pytest.param(_maker(UPMOCMAES, batch=3), id="unbounded"),
     pytest.param(_maker(UPMOCMAES, max_popsize=9, stds=[1, 2, 3], bounds=(-3, 0.7), x0_box=(0, 0.5)), id="unbounded-9"),
     pytest.param(_maker(HMOCMAES), id="hmo"),
-    pytest.param(_maker(HMOCMAES, warm_start="bobyqa", bounds=(-3, 0.7), **_TURNS), id="hmo-bobyqa-turns"),
+    pytest.param(_maker(HMOCMAES, warm_start="bobyqa", bounds=(-3, 1.5), **_TURNS), id="hmo-bobyqa-turns"),
 ]
 every = pytest.mark.parametrize("make", STRATEGIES)
 
@@ -44,6 +44,11 @@ def go(es, evaluations=100, fun=spheres):
     while es.nfev < end:
         es.tell(None, fun(es.ask()))
     return es
+
+
+def roots(x):
+    """The first is best at 0.01, which no model finds exactly."""
+    return np.stack([np.sqrt(np.abs(x - 0.01)).sum(axis=1), ((x - 1) ** 2).sum(axis=1)], axis=1)
 
 
 @every
@@ -68,7 +73,7 @@ def test_protocol(make):
     np.testing.assert_array_equal(f, told)
     assert (es.nfev, es.nit, len(es.missing)) == (7, 1, 0)
     assert es.stop() is None
-    assert es.ask(k=2).shape == (2, N)
+    assert len(es.ask(k=2)) in (1, 2)  # BOBYQA goes on with one point
 
 
 @every
@@ -87,7 +92,7 @@ def test_same_seed_same_points_and_continuation_at_any_time(make):
             ](b)
         b.tell(y[half:], f[half:], ids=np.arange(half, len(x)))
         assert_same_state(a, b)
-    assert (make(rng=6).ask() != make(rng=5).ask()).any()
+    assert (go(make(rng=6)).ask() != go(make(rng=5)).ask()).any()
 
 
 @every
@@ -193,38 +198,38 @@ def test_result(make):
 @every
 def test_foreign_and_edited_points(make):
     a, b = make(), make()
-    go(a), go(b)
+    go(a, fun=roots), go(b, fun=roots)
     x = a.ask()
     good = np.full((1, N), 0.01)  # the best in the first objective
-    a.tell(good, spheres(good), ids=[-1])
+    a.tell(good, roots(good), ids=[-1])
     assert (a.result().X[0] == 0.01).all()  # at once
     if len(x) > 1:  # else it has taken the place of the only row
-        a.tell(None, spheres(x))
+        a.tell(None, roots(x))
     assert (a.population.x[a.population.front] == 0.01).all(axis=1).any()
     a.ask()
     y = b.ask()
     y[0] = 0.01
     nfev = b.nfev
-    b.tell(y, spheres(y))
+    b.tell(y, roots(y))
     assert b.nfev == nfev + len(y)
     assert (b.population.x[b.population.front] == 0.01).all(axis=1).any()
-    late = go(make())  # without a batch out
-    late.tell(good, spheres(good), ids=[-1])
+    late = go(make(), fun=roots)  # without a batch out
+    late.tell(good, roots(good), ids=[-1])
     assert (late.result().X[0] == 0.01).all()
-    go(late, 1)
+    go(late, 1, roots)
     assert (late.population.x[late.population.front] == 0.01).all(axis=1).any()
 
 
 @every
 def test_injected_points_are_the_first_rows(make):
-    es = go(make())
+    es = go(make(), fun=roots)
     points = np.array([[0.5] * N, [0.25] * N, [0.01] * N])
     es.inject(points)
     asked = []
     while len(es.waiting):
         x = es.ask()
         asked.append(x)
-        es.tell(None, spheres(x))
+        es.tell(None, roots(x))
     held = np.concatenate([x[: max(1, len(x) - 1)] for x in asked])
     for point in points:
         assert (held == point).all(axis=1).any()
