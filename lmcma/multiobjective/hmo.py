@@ -318,7 +318,7 @@ class HMOCMAES(MultiObjectiveStrategy):
     def _welcome(self, x: FloatArray, f: FloatArray, violation: FloatArray) -> None:
         self._local.join(x, f, LOCAL_SIGMA, violation)
 
-    def _enter(self, x: FloatArray, f: FloatArray, violation: FloatArray) -> None:
+    def _enter(self, x: FloatArray, f: FloatArray, violation: FloatArray | None) -> None:
         before = self.archive.entered
         super()._enter(x, f, violation)
         self._shares[self._schedule.turn] += len(f), self.archive.entered - before
