@@ -15,11 +15,17 @@ __version__ = "0.1.0"
 
 # Public name -> where it lives; imported when first used, so that `import lmcma` costs next to nothing.
 _LAZY = {
+    "Archive": "lmcma.multiobjective",
     "CMAES": "lmcma.strategies.cma",
+    "ElitistCMA": "lmcma.strategies.elitist_cma",
     "LMCMA": "lmcma.strategies.lm_cma",
     "LMCMAES": "lmcma.strategies.lm_cma_es",
     "LMMAES": "lmcma.strategies.lm_ma",
     "MAES": "lmcma.strategies.ma",
+    "HMOCMAES": "lmcma.multiobjective",
+    "MOCMAES": "lmcma.multiobjective",
+    "MultiResult": "lmcma.result",
+    "UPMOCMAES": "lmcma.multiobjective",
     "History": "lmcma.record.history",
     "Restarts": "lmcma.restarts",
     "RankSVM": "lmcma.surrogate",
@@ -39,19 +45,22 @@ _LAZY = {
     "make": "lmcma.registry",
     "methods": "lmcma.registry",
     "minimize": "lmcma.optimize",
+    "minimize_multi": "lmcma.optimize",
     "save": "lmcma.record.checkpoint",
 }
-_SUBMODULES = frozenset({"errors", "plotting", "termination", "testfunctions"})
+_SUBMODULES = frozenset({"errors", "multiobjective", "plotting", "termination", "testfunctions"})
 
 if TYPE_CHECKING:
-    from lmcma import errors, plotting, termination, testfunctions
-    from lmcma.optimize import minimize
+    from lmcma import errors, multiobjective, plotting, termination, testfunctions
+    from lmcma.multiobjective import HMOCMAES, MOCMAES, UPMOCMAES, Archive
+    from lmcma.optimize import minimize, minimize_multi
     from lmcma.record.checkpoint import load, save
     from lmcma.record.history import History
     from lmcma.registry import from_state, make, methods
     from lmcma.restarts import Restarts, Scheme
-    from lmcma.result import Result
+    from lmcma.result import MultiResult, Result
     from lmcma.strategies.cma import CMAES
+    from lmcma.strategies.elitist_cma import ElitistCMA
     from lmcma.strategies.lm_cma import LMCMA
     from lmcma.strategies.lm_cma_es import LMCMAES
     from lmcma.strategies.lm_ma import LMMAES
@@ -66,11 +75,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CMAES",
+    "HMOCMAES",
     "LMCMA",
     "LMCMAES",
     "LMMAES",
     "MAES",
+    "MOCMAES",
+    "UPMOCMAES",
+    "Archive",
+    "ElitistCMA",
     "History",
+    "MultiResult",
     "RankSVM",
     "Restarts",
     "Result",
@@ -90,6 +105,8 @@ __all__ = [
     "make",
     "methods",
     "minimize",
+    "minimize_multi",
+    "multiobjective",
     "plotting",
     "save",
     "termination",

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lmcma.errors import ArgumentError, ArgumentTypeError, ShapeError
-from lmcma.typing import FloatArray
+from lmcma.typing import FloatArray, IntArray
 
 
 def as_point(name: str, x: ArrayLike) -> FloatArray:
@@ -108,6 +108,80 @@ def as_box(name: str, box: Any, n: int) -> tuple[FloatArray, FloatArray]:
     return low, high
 
 
+def as_bounds(bounds: Any, n: int) -> tuple[FloatArray, FloatArray]:
+    """Bounds in any of their forms as two (n,) arrays, low < high, infinite where there is no bound.
+
+    The forms: None; (low, high), each a number, None or an (n,) array; n pairs (low, high), one a coordinate; an object
+    with `lb` and `ub`, such as `scipy.optimize.Bounds`. Two rows of two numbers are two pairs.
+
+    >>> as_bounds([(0, None), (None, None), (-1, 1)], 3)
+    (array([  0., -inf,  -1.]), array([inf, inf,  1.]))
+    """
+    if bounds is None:
+        bounds = (None, None)
+    try:
+        if hasattr(bounds, "lb") and hasattr(bounds, "ub"):
+            low, high = bounds.lb, bounds.ub
+        else:
+            given = list(bounds)
+            if len(given) == n and all(np.shape(pair) == (2,) for pair in given):
+                low, high = zip(*given, strict=True)
+            else:
+                low, high = given
+        low, high = _side(low, -math.inf, n), _side(high, math.inf, n)
+    except (TypeError, ValueError):
+        raise ShapeError(
+            f"`bounds` must be (low, high), two numbers or arrays of shape ({n},), or {n} pairs (low, high), "
+            f"one a coordinate; got {bounds!r:.80}."
+        ) from None
+    bad = np.flatnonzero(~(low < high))
+    if len(bad):
+        j = bad[0]
+        fixed = " Leave out of `x0` what is fixed, and put it into the function." if low[j] == high[j] else ""
+        pairs = " Two rows of two numbers are the pairs of two coordinates." if n == 2 else ""
+        raise ArgumentError(
+            "`bounds` must have low < high in every coordinate; "
+            f"got low[{j}] = {low[j]:g}, high[{j}] = {high[j]:g}.{fixed}{pairs}"
+        )
+    return low, high
+
+
+def _side(values: Any, none: float, n: int) -> FloatArray:
+    """One side of the bounds as an (n,) array; None counts as `none`."""
+    array = np.asarray(values)
+    if array.dtype == object:
+        array = np.reshape([none if v is None else v for v in array.ravel()], array.shape)
+    if array.dtype.kind not in "fiub":
+        raise TypeError
+    return np.broadcast_to(array, (n,)).astype(np.float64)
+
+
+def as_stds(stds: ArrayLike, n: int) -> FloatArray:
+    """The scales of n coordinates as an (n,) array of finite numbers > 0."""
+    scale = as_point("stds", stds)
+    if scale.shape != (n,):
+        raise ShapeError(f"`stds` must have shape ({n},), one number per coordinate of `x0`; got {scale.shape}.")
+    bad = np.flatnonzero(scale <= 0)
+    if len(bad):
+        raise ArgumentError(
+            f"`stds` must be > 0; got stds[{bad[0]}] = {scale[bad[0]]:g}. Leave a variable that is fixed out of `x0`."
+        )
+    return scale
+
+
+def check_inside(name: str, x: FloatArray, low: FloatArray, high: FloatArray) -> None:
+    """Raise an `ArgumentError` unless all points, (n,) or (k, n), are within the bounds; what is not finite is."""
+    outside = ((x < low) | (x > high)) & np.isfinite(x)
+    if outside.any():
+        at = tuple(int(i[0]) for i in np.nonzero(outside))
+        j, value = at[-1], float(x[at])
+        side = f"below low[{j}] = {float(low[j])}" if value < low[j] else f"above high[{j}] = {float(high[j])}"
+        raise ArgumentError(
+            f"`{name}` must lie within `bounds`; {name}[{', '.join(map(str, at))}] = {value} is {side}. "
+            "Move it inside or onto the bound, or give wider bounds."
+        )
+
+
 def as_real(name: str, value: Any) -> float:
     """`value` as a number that is not NaN."""
     try:
@@ -170,6 +244,33 @@ def as_values(f: ArrayLike) -> FloatArray:
     if values.ndim != 1:
         raise ShapeError(f"`f` must have shape (k,), one value per row of `x`; got {values.shape}.")
     return values.astype(np.float64)
+
+
+def as_objectives(f: ArrayLike, n_obj: int) -> FloatArray:
+    """`f` as a new (k, n_obj) array of float64."""
+    try:
+        if np.iscomplexobj(f):
+            raise TypeError
+        values = np.array(f, dtype=np.float64, order="C")
+    except (TypeError, ValueError):
+        raise ArgumentTypeError(
+            f"`f` must be numbers, {n_obj} per row of `x`; got {f!r:.80}. Tell numpy.nan for a failed evaluation."
+        ) from None
+    if values.ndim != 2 or values.shape[1] != n_obj:
+        raise ShapeError(f"`f` must have shape (k, {n_obj}), one row of objectives per row of `x`; got {values.shape}.")
+    return values
+
+
+def as_ids(ids: Any, k: int, asked: int) -> IntArray:
+    """`ids` as k rows of a batch of `asked`, or -1."""
+    rows = np.asarray(ids)
+    if rows.shape != (k,) or not (np.issubdtype(rows.dtype, np.integer) or k == 0):
+        raise ShapeError(f"`ids` must be {k} integers, one per value of `f`; got shape {rows.shape}, {rows.dtype}.")
+    if ((rows < -1) | (rows >= asked)).any():
+        raise ArgumentError(
+            f"`ids` must be rows of the batch, 0 to {asked - 1}, or -1 for points of your own; got {rows.tolist()}."
+        )
+    return rows.astype(np.int64)
 
 
 def _is_text(value: Any) -> bool:

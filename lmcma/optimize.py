@@ -1,4 +1,4 @@
-"""`minimize`, the front door for those who have a function and a start."""
+"""`minimize` and `minimize_multi`, the front doors for those who have a function and a start."""
 
 from __future__ import annotations
 
@@ -11,19 +11,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lmcma import driver
-from lmcma.arguments import as_point, as_real
+from lmcma.arguments import as_bounds, as_count, as_point, as_real
 from lmcma.errors import ArgumentError, ArgumentTypeError, near_miss
-from lmcma.evaluate import Workers, evaluator
+from lmcma.evaluate import Evaluator, Workers, evaluator
 from lmcma.random import Seed
 from lmcma.record import Checkpoint, History
 from lmcma.record.checkpoint import PathLike
-from lmcma.registry import make, resolve
+from lmcma.registry import make, methods, resolve
 from lmcma.restarts import SCHEMES, Restarts, Scheme
-from lmcma.result import Result
+from lmcma.result import MultiResult, Result
 from lmcma.strategies.protocol import Strategy
 from lmcma.termination import StopOption
 from lmcma.transforms import make_mapped
-from lmcma.transforms.coordinates import as_bounds
 from lmcma.typing import FloatArray
 
 
@@ -139,12 +138,6 @@ def minimize(
     True
     """
     evaluate = evaluator(fun, on_error, workers=workers, vectorized=vectorized)
-    if callback is not None and not callable(callback):
-        raise ArgumentTypeError(f"`callback` must be callable, callback(result); got {callback!r:.80}.")
-    if max_time is not None and not as_real("max_time", max_time) > 0:
-        raise ArgumentError(f"`max_time` must be a number of seconds > 0; got {max_time!r}.")
-    if not isinstance(options, Mapping | None):
-        raise ArgumentTypeError(f"`options` must be a mapping of names to values; got {options!r:.80}.")
     given: dict[str, Any] = {
         "popsize": popsize,
         "maxfev": maxfev,
@@ -156,20 +149,178 @@ def minimize(
         "bounds": bounds,
         "stds": stds,
     }
-    extra = dict(options or {})
-    twice = sorted(name for name in extra if given.get(name) is not None)
-    if twice:
-        raise ArgumentError(f"`options` repeats {', '.join(map(repr, twice))}, given as an argument too. Give it once.")
-    if x0_box is not None:
-        given["x0_box"] = x0_box
-    given |= extra
+    given |= _options(options, given) if x0_box is None else {"x0_box": x0_box, **_options(options, given)}
     build = functools.partial(strategy_of, method, x0, sigma0, restarts, given)
     recorder = History() if record else None
     keeper: Checkpoint | None = None
     if checkpoint is not None:
         parts: dict[str, Any] = {"evaluator": evaluate, **({} if recorder is None else {"history": recorder})}
         keeper = Checkpoint(checkpoint, _described(method, x0, sigma0, restarts, given), parts)
-        strategy = keeper.begin(build, {name: given.get(name) for name in _LIMITS}, resume=resume)
+    return _run(build, evaluate, recorder, keeper, {k: given[k] for k in _LIMITS}, resume, callback, max_time)
+
+
+_LIMITS = ("ftarget", "maxfev", "maxiter")
+_LIMITS_MULTI = ("hv_target", "maxfev", "maxiter")
+
+
+def minimize_multi(
+    fun: Callable[[FloatArray], Any],
+    x0: ArrayLike,
+    sigma0: float,
+    *,
+    n_obj: int = 2,
+    method: str = "mo-cma",
+    options: Mapping[str, Any] | None = None,
+    bounds: Any = None,
+    stds: ArrayLike | None = None,
+    x0_box: tuple[ArrayLike, ArrayLike] | None = None,
+    popsize: int | None = None,
+    maxfev: int | None = None,
+    maxiter: int | None = None,
+    hv_target: float | None = None,
+    max_time: float | None = None,
+    reference: ArrayLike | None = None,
+    workers: Workers = 1,
+    vectorized: bool = False,
+    on_error: str = "worst",
+    rng: Seed = None,
+    callback: Callable[[MultiResult], Any] | None = None,
+    checkpoint: PathLike | None = None,
+    resume: bool = False,
+) -> MultiResult:
+    """Minimise several functions of n real variables at once: find points that no other dominates.
+
+    Parameters
+    ----------
+    fun : callable
+        ``fun(x) -> n_obj numbers`` for x of shape (n,). A NaN among them means that the evaluation failed.
+    x0 : (n,) or (k, n) array_like
+        The start, or several.
+    sigma0 : float
+        The first step size, in the units of `x0`; about 0.1 of the range where good points are expected.
+    n_obj : int
+        Objectives. More than two need the package moocore.
+    method : str
+        "mo-cma", or for two objectives "up-mo-cma" or "hmo-cma"; see `lmcma.methods`.
+    options : mapping
+        Further options of the method, such as ``{"variant": "generational"}``, or ``{"batch": 8}`` for eight points at
+        a time.
+    bounds : (low, high), n pairs, or scipy.optimize.Bounds; optional
+        No point is evaluated outside. As in `minimize`.
+    stds : (n,) array_like, optional
+        Scales of the variables: the first standard deviations are ``sigma0 * stds``.
+    x0_box : (low, high), optional
+        Where individuals start, numbers or (n,) arrays; within `bounds`. By default around `x0`.
+    popsize : int, optional
+        Individuals; by default as the method says.
+    maxfev, maxiter : int, optional
+        Limits of evaluations and iterations; none by default. One of the limits, or `hv_target`, is needed: a run ends
+        by itself only when all step sizes have become tiny.
+    hv_target : float, optional
+        Stop at this hypervolume; needs `reference`. `success` then means that it was reached.
+    max_time : float, optional
+        Seconds after which no further iteration is started.
+    reference : (n_obj,) array_like, optional
+        Reference point of the hypervolume: worse in every objective than all points that matter. With it the result has
+        the hypervolume and how it grew.
+    workers : int, Executor or callable
+        How many points are evaluated at the same time, as in `minimize`; the batches of the method limit it.
+    vectorized : bool
+        `fun` takes a whole batch, (k, n), and returns (k, n_obj).
+    on_error : {"worst", "raise"}
+        What an evaluation means that raises or returns something else: counted as NaN, or raised. As in `minimize`.
+    rng : None, int, SeedSequence or Generator
+        Source of randomness. The same seed gives the same run, to the bit, on the same machine and libraries.
+    callback : callable, optional
+        ``callback(result)`` after every iteration; a true return value or `StopIteration` ends the run.
+    checkpoint : str or path, optional
+        A file that keeps the run, as in `minimize`.
+    resume : bool
+        Go on with the run in the file `checkpoint`, to the bit, if it is there; only limits may be new.
+
+    Returns
+    -------
+    MultiResult
+        A `scipy.optimize.OptimizeResult`: `X`, `F`, `nfev`, `message`, `hypervolume`, ...
+
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError, ShapeError, UnknownMethodError
+        An argument cannot be used; the message says which, what was expected, and what to do.
+    ObjectiveError
+        `fun` failed at its first evaluation, or later with ``on_error="raise"``; or had no finite values for long.
+    CheckpointError, StateError
+        The file `checkpoint` cannot be written or read; is none.
+    MissingDependencyError
+        More than two objectives without moocore.
+
+    Examples
+    --------
+    >>> import lmcma
+    >>> def distances(x):
+    ...     return sum(x**2), sum((x - 1) ** 2)
+    >>> res = lmcma.minimize_multi(distances, [0.5] * 3, 0.3, popsize=20, maxfev=2000, reference=(4, 4), rng=1)
+    >>> bool(res.hypervolume > 14)
+    True
+    """
+    objectives = as_count("n_obj", n_obj, 2)
+    if methods()[method].n_obj == 1:
+        several = [m.name for m in methods().values() if m.n_obj > 1]
+        raise ArgumentError(
+            f"`method` must be one of {', '.join(map(repr, several))}; got {method!r}, for one objective."
+        )
+    evaluate = evaluator(fun, on_error, workers=workers, vectorized=vectorized, n_obj=objectives)
+    given: dict[str, Any] = {
+        "n_obj": objectives,
+        "popsize": popsize,
+        "maxfev": maxfev,
+        "maxiter": maxiter,
+        "hv_target": hv_target,
+        "reference": reference,
+        "rng": rng,
+        "bounds": bounds,
+        "stds": stds,
+        "x0_box": x0_box,
+    }
+    given |= _options(options, given)
+    limits = {name: given[name] for name in _LIMITS_MULTI}
+    if max_time is None and callback is None and all(limit is None for limit in limits.values()):
+        raise ArgumentError("`maxfev`, `maxiter`, `hv_target`, `max_time` or `callback` must end the run; got none.")
+    keeper: Checkpoint | None = None
+    if checkpoint is not None:
+        keeper = Checkpoint(checkpoint, _described_multi(method, x0, sigma0, given), {"evaluator": evaluate})
+    build = functools.partial(make, method, x0, sigma0, **given)
+    return _run(build, evaluate, None, keeper, limits, resume, callback, max_time)
+
+
+def _options(options: Mapping[str, Any] | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of the method, which must not repeat arguments."""
+    if not isinstance(options, Mapping | None):
+        raise ArgumentTypeError(f"`options` must be a mapping of names to values; got {options!r:.80}.")
+    extra = dict(options or {})
+    twice = sorted(name for name in extra if given.get(name) is not None)
+    if twice:
+        raise ArgumentError(f"`options` repeats {', '.join(map(repr, twice))}, given as an argument too. Give it once.")
+    return extra
+
+
+def _run(
+    build: Callable[[], Strategy],
+    evaluate: Evaluator,
+    recorder: History | None,
+    keeper: Checkpoint | None,
+    limits: Mapping[str, Any],
+    resume: bool,
+    callback: Callable[[Any], Any] | None,
+    max_time: float | None,
+) -> Any:
+    """Drive the strategy that `build` makes, or that of a checkpoint with new limits."""
+    if callback is not None and not callable(callback):
+        raise ArgumentTypeError(f"`callback` must be callable, callback(result); got {callback!r:.80}.")
+    if max_time is not None and not as_real("max_time", max_time) > 0:
+        raise ArgumentError(f"`max_time` must be a number of seconds > 0; got {max_time!r}.")
+    if keeper is not None:
+        strategy = keeper.begin(build, limits, resume=resume)
     elif resume:
         raise ArgumentError("`resume` needs the name of a file, `checkpoint`; got None.")
     else:
@@ -180,13 +331,12 @@ def minimize(
         )
 
 
-_LIMITS = ("ftarget", "maxfev", "maxiter")
-
-
 def strategy_of(
     method: str, x0: ArrayLike, sigma0: float, restarts: str | Scheme | None, given: Mapping[str, Any]
 ) -> Strategy:
     """What the arguments of `minimize` describe; `given` are all others that `make` takes."""
+    if methods()[method].n_obj > 1:
+        raise ArgumentError(f"`method`: {method!r} is for several objectives. Call lmcma.minimize_multi.")
     if restarts is None:
         return make(method, x0, sigma0, **given)
     base = resolve(method, len(as_point("x0", x0)), given.get("max_memory"), given.get("popsize"))
@@ -210,6 +360,15 @@ def _described(
     if own.get("bounds") is not None:
         own["bounds"] = np.array(as_bounds(own["bounds"], len(start)))  # the same in whatever form they were given
     return {"method": name, "x0": start, "sigma0": sigma0, "restarts": _plain(restarts), **own}
+
+
+def _described_multi(method: str, x0: ArrayLike, sigma0: float, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The same for several objectives."""
+    start = np.array(x0, dtype=np.float64)
+    own = {key: _plain(value) for key, value in given.items() if key not in (*_LIMITS_MULTI, "rng")}
+    if own.get("bounds") is not None:
+        own["bounds"] = np.array(as_bounds(own["bounds"], start.shape[-1]))
+    return {"method": method, "x0": start, "sigma0": sigma0, **own}
 
 
 def _plain(value: Any) -> Any:

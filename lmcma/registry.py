@@ -41,6 +41,8 @@ class Method:
         Options passed to the class before the user's own.
     inner : str
         The method that this one restarts; empty where it is no restart method.
+    n_obj : int
+        Objectives: 1, or the least number where there are several.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Method:
     cost: str
     options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     inner: str = ""
+    n_obj: int = 1
 
     def load(self) -> type[Strategy]:
         """The class behind the name."""
@@ -140,6 +143,49 @@ _METHODS = (
         "time O(n^2) per candidate, 20 of them on top; memory O(n^2)",
     ),
 )
+_ELITIST = Method(
+    "elitist-cma",
+    "lmcma.strategies.elitist_cma:ElitistCMA",
+    "one valley, no noise, up to some dozens of variables: one offspring at a time",
+    "Igel, Suttorp, Hansen, A Computational Efficient Covariance Matrix Update and a (1+1)-CMA for Evolution "
+    "Strategies, GECCO 2006; active update: Arnold, Hansen, Active Covariance Matrix Adaptation for the (1+1)-CMA-ES, "
+    "GECCO 2010",
+    "active update of the (1+1)-CMA-ES; constants of 2006; stop profile bbob without maxiter, equalfunvals and "
+    "stagnation; no final mean",
+    "time O(n^2) per candidate, memory O(n^2)",
+)
+_MULTI = (
+    Method(
+        "mo-cma",
+        "lmcma.multiobjective:MOCMAES",
+        "several objectives: a population of (1+1)-CMA individuals under hypervolume selection",
+        "Igel, Hansen, Roth, Covariance Matrix Adaptation for Multi-objective Optimization, Evolutionary Computation "
+        "15(1), 2007; steady state: Igel, Suttorp, Hansen, EMO 2007; success: Voss, Hansen, Igel, GECCO 2010",
+        "no active update; constants of 2007; stops when all step sizes are tiny; no final mean",
+        "two objectives: time O(n^2 + log mu) per candidate, memory O(mu n^2) for mu individuals, and the archive",
+        n_obj=2,
+    ),
+    Method(
+        "up-mo-cma",
+        "lmcma.multiobjective:UPMOCMAES",
+        "two objectives, many evaluations, a fine front: all points that no other dominates are individuals",
+        "Krause, Glasmachers, Hansen, Igel, Unbounded Population MO-CMA-ES for the Bi-Objective BBOB Test Suite, "
+        "GECCO 2016 Companion",
+        "no active update; constants of 2016; stops when all step sizes are tiny; no final mean",
+        "time O(n^2 + log K) per candidate, memory O(K n^2) for K points, at most 1 GiB",
+        n_obj=2,
+    ),
+    Method(
+        "hmo-cma",
+        "lmcma.multiobjective:HMOCMAES",
+        "two objectives, a good front after any number of evaluations, from few to very many; many local minima",
+        "Loshchilov, Glasmachers, Anytime bi-objective optimization with a hybrid multi-objective CMA-ES (HMO-CMA-ES), "
+        "GECCO 2016 Companion, arXiv:1605.02720",
+        "the constants and the schedule are a reconstruction; no stop but by limits",
+        "time O(n^2 + log mu) per candidate, memory O(mu n^2) for mu individuals, at most 2 GiB, and the archive",
+        n_obj=2,
+    ),
+)
 _SURROGATES = (
     Method(
         "saacm",
@@ -193,7 +239,7 @@ _SCHEMES = {
 }
 _RESTARTS = "lmcma.restarts.controller:Restarts"
 # on ill-conditioned functions they need more iterations
-_SLOW_LEARNERS = ("lm-cma", "lm-cma-es", "lm-ma", "rm-es", "vkd-cma")
+_SLOW_LEARNERS = ("lm-cma", "lm-cma-es", "lm-ma", "rm-es", "vkd-cma", "elitist-cma")
 
 
 def _restarted(base: Method, scheme: str) -> Method:
@@ -265,6 +311,7 @@ _PRESETS = (
     *(_acma(scheme) for scheme in _SCHEMES if scheme != "independent"),
     *(_restarted(base, scheme) for base in _METHODS for scheme in _SCHEMES),
     *(_saacm(base, scheme) for base in _SURROGATES for scheme in _SCHEMES),
+    _restarted(_ELITIST, "independent"),
 )
 AUTO_MAX_DIM = 500
 
@@ -296,12 +343,12 @@ class MethodTable(Mapping[str, Method]):
         hows = "; ".join(f"{scheme}: {how}" for scheme, (how, _) in _SCHEMES.items())
         names = ", ".join(f"{scheme}-*" for scheme in _SCHEMES)
         settings = (
-            "those of the method, but for stop profile bbob with its maxiter (lm-*, rm-es, vkd-cma: without); "
+            "those of the method, but for stop profile bbob with its maxiter (lm-*, rm-es, vkd-cma, elitist-cma: "
+            "without); "
             "saacm, saacm-k and kl-acm: stop profile ipop-acma with ipop, else loshchilov-2012, final means evaluated"
         )
-        restarted = Method(
-            names, "", f"any other method with restarts; {hows}", "as above", settings, "that of the method"
-        )
+        when = f"any other method for one objective with restarts (elitist-cma: independent); {hows}"
+        restarted = Method(names, "", when, "as above", settings, "that of the method")
         return [*shown, restarted]
 
     def __str__(self) -> str:
@@ -333,7 +380,7 @@ def methods() -> MethodTable:
     >>> "lm-cma" in lmcma.methods()
     True
     """
-    return MethodTable((_AUTO, *_METHODS, *_SURROGATES, *_PRESETS))
+    return MethodTable((_AUTO, *_METHODS, _ELITIST, *_SURROGATES, *_MULTI, *_PRESETS))
 
 
 def resolve(method: str, n: int, max_memory: float | None = None, popsize: int | None = None) -> Method:
@@ -412,7 +459,10 @@ def make(
     >>> es.stop().reason
     <StopReason.FTARGET: 'ftarget'>
     """
-    if bounds is not None or stds is not None:
+    several = method in methods() and methods()[method].n_obj > 1
+    if several:  # these know bounds and scales by themselves
+        options |= {"bounds": bounds, "stds": stds}
+    elif bounds is not None or stds is not None:
         wrap = importlib.import_module("lmcma.transforms").make_mapped
         return cast("Strategy", wrap(functools.partial(make, method), x0, sigma0, bounds=bounds, stds=stds, **options))
     found = resolve(method, _dimension(x0), options.get("max_memory"), options.get("popsize"))
@@ -420,7 +470,8 @@ def make(
     for name in options:
         if name not in known:
             raise ArgumentTypeError(f"method {found.name!r} has no option {name!r}; {near_miss(name, known)}")
-    options["stop"] = _with_own_rules(options.get("stop"), found)
+    if not several:
+        options["stop"] = _with_own_rules(options.get("stop"), found)
     return cast("Strategy", cast(Any, found.load())(x0, sigma0, **{**found.options, **options}))
 
 

@@ -20,6 +20,7 @@ class StopReason(enum.StrEnum):
     """The name of the rule that ended a run."""
 
     FTARGET = "ftarget"
+    HYPERVOLUME = "hypervolume"
     MAXFEV = "maxfev"
     MAXITER = "maxiter"
     TOLFUN = "tolfun"
@@ -43,6 +44,7 @@ class StopReason(enum.StrEnum):
 # What a reader of a result wants to know.  {v} is the measured value, {t} the threshold.
 _TEXT = {
     StopReason.FTARGET: "the best value {v} reached ftarget = {t}",
+    StopReason.HYPERVOLUME: "the hypervolume {v} reached its target {t}",
     StopReason.MAXFEV: "{v} evaluations used, the limit is {t}",
     StopReason.MAXITER: "{v} iterations done, the limit is {t}",
     StopReason.TOLFUN: "values of this iteration and recent best values differ by {v} <= {t}",
@@ -65,6 +67,7 @@ _TEXT = {
 _CONVERGED = frozenset(
     {
         StopReason.FTARGET,
+        StopReason.HYPERVOLUME,
         StopReason.TOLFUN,
         StopReason.TOLHISTFUN,
         StopReason.EQUALFUNVALS,

@@ -60,6 +60,8 @@ def plan(
         _print_methods(n, rows, stored, limit)
         return
     found = resolve(method, n, limit, rows)
+    if found.n_obj > 1:
+        raise ArgumentError(f"`--method` must be a method for one objective; got {method!r}.")
     if found.inner:
         raise ArgumentError(
             f"`--method` must be a method without restarts; got {method!r}, whose runs differ in population size. "
@@ -149,10 +151,10 @@ def parse_bytes(text: str) -> float:
 
 
 def _single_runs() -> list[Method]:
-    """The methods that restart no other one."""
+    """The methods for one objective that restart no other one."""
     from lmcma.registry import methods
 
-    return [m for m in methods().values() if m.target and not m.inner]
+    return [m for m in methods().values() if m.target and not m.inner and m.n_obj == 1]
 
 
 # -------------------------------------------------------------------- what comes out

@@ -14,13 +14,18 @@ __all__ = ["Compiled", "Evaluator", "Pooled", "Serial", "Vectorized", "Workers",
 
 
 def evaluator(
-    fun: Callable[..., Any], on_error: str = "worst", *, workers: Workers = 1, vectorized: bool = False
+    fun: Callable[..., Any],
+    on_error: str = "worst",
+    *,
+    workers: Workers = 1,
+    vectorized: bool = False,
+    n_obj: int = 1,
 ) -> Evaluator:
-    """The evaluator that the arguments of `minimize` describe."""
+    """The evaluator that the arguments of `minimize` or `minimize_multi` describe."""
     workers = as_workers(workers)
     if workers != 1:
-        return Pooled(fun, on_error, workers=workers, vectorized=bool(vectorized))
+        return Pooled(fun, on_error, workers=workers, vectorized=bool(vectorized), n_obj=n_obj)
     if vectorized:
-        return Vectorized(fun, on_error)
-    compiled = compiled_or_none(fun, on_error) if is_compiled(fun) else None
-    return compiled or Serial(fun, on_error)
+        return Vectorized(fun, on_error, n_obj=n_obj)
+    compiled = compiled_or_none(fun, on_error) if n_obj == 1 and is_compiled(fun) else None
+    return compiled or Serial(fun, on_error, n_obj=n_obj)

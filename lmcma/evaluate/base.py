@@ -59,7 +59,7 @@ Outcome: TypeAlias = tuple[FloatArray, Mapping[int, Failure]]  # values, and wha
 
 
 class Evaluator(ABC):
-    """Maps a (k, n) batch to its k values; a context manager that lets go of workers, if it has any.
+    """Maps a (k, n) batch to its k values, or rows of objectives; a context manager that lets go of workers.
 
     Parameters
     ----------
@@ -69,6 +69,8 @@ class Evaluator(ABC):
         What a call means that raises, or returns something other than numbers. The first evaluation must succeed: an
         error there is an error of the program and always raises `ObjectiveError`. Later ones count as NaN, are logged
         the first time, and rank last ("worst"), or raise ("raise").
+    n_obj : int
+        Objectives. More than one: `fun` returns so many numbers for a point, and values are (k, n_obj).
 
     Attributes
     ----------
@@ -76,22 +78,24 @@ class Evaluator(ABC):
         Evaluations that counted as NaN because of an error.
     """
 
-    _promise: str = "one number"  # what `fun` returns
-
-    def __init__(self, fun: Callable[..., Any], on_error: str = "worst") -> None:
+    def __init__(self, fun: Callable[..., Any], on_error: str = "worst", *, n_obj: int = 1) -> None:
         if not callable(fun):
-            raise ArgumentTypeError(f"`fun` must be callable, fun(x) -> float; got {fun!r:.80}.")
+            raise ArgumentTypeError(
+                f"`fun` must be callable, fun(x) -> {'float' if n_obj == 1 else f'{n_obj} numbers'}; got {fun!r:.80}."
+            )
         if on_error not in ("worst", "raise"):
             raise ArgumentError(f"`on_error` must be 'worst' or 'raise'; got {on_error!r}.")
         self.fun = fun
         self.on_error = on_error
+        self.n_obj = n_obj
+        self._promise = "one number" if n_obj == 1 else f"{n_obj} numbers"  # what `fun` returns
         self.nfail = 0
         self._calls = 0  # evaluations of the batches before
         self._worked = False  # whether anything did, in this session
 
     @abstractmethod
     def __call__(self, x: FloatArray) -> FloatArray:
-        """Values of the rows of `x`, (k,)."""
+        """Values of the rows of `x`, (k,) or (k, n_obj)."""
 
     def close(self, *, now: bool = False) -> None:  # noqa: B027 - most have nothing to do
         """Let go of workers; `now`: even of those at work."""
@@ -149,25 +153,34 @@ class Evaluator(ABC):
         self.nfail += failure.rows
 
 
-def by_row(fun: Callable[[FloatArray], Any], x: FloatArray) -> Outcome:
+def no_values(k: int, n_obj: int) -> FloatArray:
+    """Values of k points that have none: NaN."""
+    return np.full(k if n_obj == 1 else (k, n_obj), np.nan)
+
+
+def by_row(fun: Callable[[FloatArray], Any], x: FloatArray, n_obj: int = 1) -> Outcome:
     """One call a row."""
-    values = np.empty(len(x))
+    values = no_values(len(x), n_obj)
     failures = {}
     for row in range(len(x)):
         try:
-            values[row] = as_float(fun(x[row]))
+            values[row] = as_value(fun(x[row]), n_obj)
         except Exception as error:
-            values[row] = np.nan
             failures[row] = Failure(error)
     return values, failures
 
 
-def at_once(fun: Callable[[FloatArray], Any], x: FloatArray) -> Outcome:
+def at_once(fun: Callable[[FloatArray], Any], x: FloatArray, n_obj: int = 1) -> Outcome:
     """One call for all rows."""
     try:
-        return _as_values(fun(x), len(x)), {}
+        return _as_values(fun(x), no_values(len(x), n_obj).shape), {}
     except Exception as error:
-        return np.full(len(x), np.nan), {0: Failure(error, rows=len(x))}
+        return no_values(len(x), n_obj), {0: Failure(error, rows=len(x))}
+
+
+def as_value(value: Any, n_obj: int) -> float | FloatArray:
+    """What `fun` returned for a point: one number, or `n_obj` of them."""
+    return as_float(value) if n_obj == 1 else _as_values(value, (n_obj,))
 
 
 def as_float(value: Any) -> float:
@@ -177,14 +190,15 @@ def as_float(value: Any) -> float:
     raise TypeError(f"it returned {value!r:.80} ({type(value).__name__}) instead of one number")
 
 
-def _as_values(value: Any, k: int) -> FloatArray:
-    """The numbers of a batch; not one number for all, not a column."""
+def _as_values(value: Any, shape: tuple[int, ...]) -> FloatArray:
+    """Numbers of this shape; not one number for all, not a column."""
     try:
         values = np.asarray(value)
     except ValueError:  # rows of different lengths
         values = np.empty(0, dtype=object)
     if values.dtype.kind not in "biuf":
-        raise TypeError(f"it returned {value!r:.80} ({type(value).__name__}) instead of {k} numbers")
-    if values.shape != (k,):
-        raise TypeError(f"it returned shape {values.shape} instead of ({k},)")
+        numbers = " x ".join(map(str, shape))
+        raise TypeError(f"it returned {value!r:.80} ({type(value).__name__}) instead of {numbers} numbers")
+    if values.shape != shape:
+        raise TypeError(f"it returned shape {values.shape} instead of {shape}")
     return values.astype(np.float64)

@@ -15,9 +15,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from lmcma.errors import ArgumentError, ArgumentTypeError, ObjectiveError
-from lmcma.evaluate.base import Evaluator, Failure, Outcome, at_once, by_row
+from lmcma.evaluate.base import Evaluator, Failure, Outcome, at_once, by_row, no_values
 from lmcma.evaluate.processes import Processes, processors
-from lmcma.evaluate.serial import Vectorized
+from lmcma.evaluate.serial import promise_of_rows
 from lmcma.typing import FloatArray
 
 _log = logging.getLogger("lmcma")
@@ -37,7 +37,7 @@ class Pooled(Evaluator):
 
     Parameters
     ----------
-    fun, on_error
+    fun, on_error, n_obj
         As for `Evaluator`.
     workers : int, Executor or callable
         A number: so many processes of its own, started when first needed and closed at the end. A process that dies
@@ -48,14 +48,20 @@ class Pooled(Evaluator):
     """
 
     def __init__(
-        self, fun: Callable[..., Any], on_error: str = "worst", *, workers: Workers, vectorized: bool = False
+        self,
+        fun: Callable[..., Any],
+        on_error: str = "worst",
+        *,
+        workers: Workers,
+        vectorized: bool = False,
+        n_obj: int = 1,
     ) -> None:
-        super().__init__(fun, on_error)
+        super().__init__(fun, on_error, n_obj=n_obj)
         self.workers = workers
         self.vectorized = vectorized
         if vectorized:
-            self._promise = Vectorized._promise
-        self._call = functools.partial(at_once if vectorized else by_row, fun)
+            self._promise = promise_of_rows(n_obj)
+        self._call = functools.partial(at_once if vectorized else by_row, fun, n_obj=n_obj)
         self._pool: Processes | None = None
         self._evaluate: Callable[[FloatArray, list[slice]], _Found]
         if isinstance(workers, int):
@@ -70,8 +76,8 @@ class Pooled(Evaluator):
             self._count, self._evaluate = processors(), self._by_map
 
     def __call__(self, x: FloatArray) -> FloatArray:
-        """Values of the rows of `x`, (k,)."""
-        values = np.full(len(x), np.nan)
+        """Values of the rows of `x`, (k,) or (k, n_obj)."""
+        values = no_values(len(x), self.n_obj)
         failures = {}
         for task, (part, failed) in self._evaluate(x, self._tasks(len(x))):
             values[task] = part
@@ -111,7 +117,7 @@ class Pooled(Evaluator):
                 if deaths[task.start] < _TRIES:
                     suspects.append(task)
                     continue
-                found.append((task, _died(task.stop - task.start)))
+                found.append((task, _died(task.stop - task.start, self.n_obj)))
                 if self._fatal(task.start):
                     return found
         return found
@@ -201,11 +207,11 @@ def _single_rows(tasks: Iterable[slice]) -> list[slice]:
     return sorted((slice(r, r + 1) for task in tasks for r in range(task.start, task.stop)), key=lambda row: row.start)
 
 
-def _died(rows: int) -> Outcome:
+def _died(rows: int, n_obj: int) -> Outcome:
     error = ChildProcessError(
         f"its worker process died {_TRIES} times (killed, out of memory, or a crash of compiled code)"
     )
-    return np.full(rows, np.nan), {0: Failure(error, rows)}
+    return no_values(rows, n_obj), {0: Failure(error, rows)}
 
 
 def _check_sendable(fun: Callable[..., Any], *, spawned: bool = False) -> None:

@@ -133,7 +133,8 @@ class Restarts:
         self.x0_box = None if x0_box is None else as_box("x0_box", x0_box, n)
         self.final_mean = bool(final_mean)
         kind = cast(Any, registry.methods()[strategy].load())
-        self._default_popsize = kind.default_popsize(n) if popsize is None else as_count("popsize", popsize, 2)
+        usual = kind.default_popsize(n)
+        self._default_popsize = usual if popsize is None else as_count("popsize", popsize, min(2, usual))
         self.rules = stop_rules(stop, default=registry.restart_rules(strategy))
         self.ftarget, self.maxfev, self.maxiter = as_limits(ftarget, maxfev, maxiter)
         self.max_memory = max_memory

@@ -19,6 +19,7 @@ from lmcma import random
 from lmcma.arguments import (
     as_batch,
     as_count,
+    as_ids,
     as_limits,
     as_out,
     as_point,
@@ -655,7 +656,7 @@ class PopulationStrategy(ABC):
             self._best_x = self._asked_row(best) if points is None else points[best].copy()
 
     def _take_by_id(self, points: FloatArray | None, values: FloatArray, ids: Any) -> None:
-        rows = self._as_ids(ids, len(values))
+        rows = as_ids(ids, len(values), self._asked)
         own = rows >= 0
         if points is None and not own.all():
             raise ArgumentError("`x` must hold the points told with id -1; got None. Pass the points.")
@@ -789,17 +790,6 @@ class PopulationStrategy(ABC):
     def _remedies(self) -> list[str]:
         """Options of the strategy that save memory."""
         return []
-
-    def _as_ids(self, ids: Any, k: int) -> IntArray:
-        rows = np.asarray(ids)
-        if rows.shape != (k,) or not (np.issubdtype(rows.dtype, np.integer) or k == 0):
-            raise ShapeError(f"`ids` must be {k} integers, one per value of `f`; got shape {rows.shape}, {rows.dtype}.")
-        if ((rows < -1) | (rows >= self._asked)).any():
-            raise ArgumentError(
-                f"`ids` must be rows of the batch, 0 to {self._asked - 1}, or -1 for points of your own; "
-                f"got {rows.tolist()}."
-            )
-        return rows.astype(np.int64)
 
     @classmethod
     @abstractmethod

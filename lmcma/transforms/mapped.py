@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lmcma import registry
-from lmcma.arguments import as_batch, as_box, as_point, as_points, as_values
+from lmcma.arguments import as_batch, as_bounds, as_box, as_point, as_points, as_stds, as_values
 from lmcma.errors import StateError
 from lmcma.kernels.batch import probed, unchanged_rows
 from lmcma.result import Result
 from lmcma.strategies.base import probe_stride
 from lmcma.strategies.protocol import Strategy
 from lmcma.termination import Stop
-from lmcma.transforms.coordinates import Coordinates, as_bounds, as_stds
+from lmcma.transforms.coordinates import Coordinates
 from lmcma.typing import FloatArray, IntArray, State
 
 FORMAT = 1

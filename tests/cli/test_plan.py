@@ -13,7 +13,8 @@ import lmcma
 from lmcma.cli.plan import parse_bytes, parse_count
 
 # those with models do not fit in n = 1000
-SINGLE = [m.name for m in lmcma.methods().values() if m.target and not m.inner and "surrogate" not in m.target]
+ONE = [m for m in lmcma.methods().values() if m.n_obj == 1 and m.target and not m.inner]
+SINGLE = [m.name for m in ONE if "surrogate" not in m.target]
 LIMITED = ["lm-cma", "lm-cma-es", "lm-ma", "rm-es"]
 
 

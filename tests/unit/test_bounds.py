@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from scipy.optimize import Bounds, lsq_linear
 
 import lmcma
+from lmcma.arguments import as_bounds
 from lmcma.errors import ArgumentError, ArgumentTypeError, ProtocolError, ShapeError, StateError
 from lmcma.restarts import SCHEMES
 from lmcma.testfunctions import ellipsoid, random_rotation, rastrigin, sphere
 from lmcma.transforms import Coordinates, Mapped
-from lmcma.transforms.coordinates import as_bounds
 from tests.strategies import assert_same_state
 
 INF = math.inf
