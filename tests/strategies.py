@@ -46,8 +46,6 @@ STRATEGIES = [
     pytest.param(_maker("ma"), id="ma"),
     pytest.param(_maker("ma", n=1), id="ma-1d"),
     pytest.param(_maker("ma", n=30, popsize=9), id="ma-30"),
-    pytest.param(_maker("elitist-cma"), id="elitist-cma"),
-    pytest.param(_maker("elitist-cma", n=1, active=False), id="elitist-cma-1d"),
     pytest.param(_maker("self-cma"), id="self-cma"),
     pytest.param(_maker("self-cma", n=1), id="self-cma-1d"),
     pytest.param(_maker("self-cma", n=18, popsize=40, rates0="default"), id="self-cma-default"),

@@ -96,6 +96,7 @@ class Plan:
         self._kind = cast(Any, method.load())
         self.stores = "memory" in inspect.signature(self._kind).parameters
         self.popsize: int = self._kind.default_popsize(n) if popsize is None else popsize
+        self.able = popsize is None or self._kind.default_popsize(n) > 1  # one method has a single offspring
         self.stored = (self._kind.default_memory(n) if stored is None else stored) if self.stores else None
 
     def parts(self) -> dict[str, float]:
@@ -233,7 +234,7 @@ def remedies(plan: Plan, limit: float) -> list[str]:
     """
     found = []
     others = [Plan(m, plan.n, *plan.given) for m in _single_runs() if m.name != plan.method.name]
-    fitting = sorted((p.need(), p.method.name) for p in others if p.need() <= limit)
+    fitting = sorted((p.need(), p.method.name) for p in others if p.need() <= limit and p.able)
     if fitting:
         found.append("another method: " + ", ".join(f"--method {name} ({_in_units(b)})" for b, name in fitting))
     if plan.stored is not None:
