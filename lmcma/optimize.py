@@ -169,7 +169,7 @@ def minimize_multi(
     sigma0: float,
     *,
     n_obj: int = 2,
-    method: str = "mo-cma",
+    method: str = "auto",
     options: Mapping[str, Any] | None = None,
     bounds: Any = None,
     stds: ArrayLike | None = None,
@@ -201,7 +201,8 @@ def minimize_multi(
     n_obj : int
         Objectives. More than two need the package moocore.
     method : str
-        "mo-cma", or for two objectives "up-mo-cma" or "hmo-cma"; see `lmcma.methods`.
+        "mo-cma", or for two objectives "up-mo-cma" or "hmo-cma"; see `lmcma.methods`. "auto" takes `hmo-cma` for two,
+        `mo-cma` for more.
     options : mapping
         Further options of the method, such as ``{"variant": "generational"}``, or ``{"batch": 8}`` for eight points at
         a time.
@@ -264,7 +265,9 @@ def minimize_multi(
     True
     """
     objectives = as_count("n_obj", n_obj, 2)
-    if methods()[method].n_obj == 1:
+    if method == "auto":
+        method = "hmo-cma" if objectives == 2 else "mo-cma"
+    elif methods()[method].n_obj == 1:
         several = [m.name for m in methods().values() if m.n_obj > 1]
         raise ArgumentError(
             f"`method` must be one of {', '.join(map(repr, several))}; got {method!r}, for one objective."

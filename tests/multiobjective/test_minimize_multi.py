@@ -43,10 +43,15 @@ def test_the_same_run_however_it_is_evaluated(method, tmp_path):
         lmcma.minimize_multi(distances, [0.3] * 3, 0.3, **{**first, "reference": (5, 5)}, resume=True)
 
 
+def test_the_method_follows_from_the_number_of_objectives():
+    assert lmcma.minimize_multi(distances, [0.3] * 3, 0.3, maxfev=20).method == "hmo-cma"
+    three = lmcma.minimize_multi(lambda x: (*distances(x), x[0]), [0.3] * 3, 0.3, n_obj=3, maxfev=20)
+    assert three.method == "mo-cma"
+
+
 def test_options_bounds_and_ends():
-    res = lmcma.minimize_multi(
-        distances, [0.3] * 3, 0.3, options={"variant": "generational"}, bounds=(0.1, 0.6), stds=[1, 2, 1], **OPTIONS
-    )
+    given = {"options": {"variant": "generational"}, "bounds": (0.1, 0.6), "stds": [1, 2, 1]}
+    res = lmcma.minimize_multi(distances, [0.3] * 3, 0.3, method="mo-cma", **given, **OPTIONS)
     assert ((res.X >= 0.1) & (res.X <= 0.6)).all()
     es = lmcma.make("mo-cma", [0.3] * 3, 0.3, variant="generational", bounds=(0.1, 0.6), popsize=5)
     assert es.variant == "generational"
@@ -54,7 +59,8 @@ def test_options_bounds_and_ends():
     assert hit.success
     assert hit.nfev < 200
     seen = []
-    lmcma.minimize_multi(distances, [0.3] * 3, 0.3, callback=lambda r: seen.append(r.nfev) or len(seen) == 4, rng=1)
+    four = {"callback": lambda r: seen.append(r.nfev) or len(seen) == 4}
+    lmcma.minimize_multi(distances, [0.3] * 3, 0.3, method="mo-cma", **four, rng=1)
     assert seen == [100, 101, 102, 103]
 
 
