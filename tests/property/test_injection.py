@@ -296,8 +296,9 @@ def test_random_points_under_random_ranking(make):
         es.inject(es.mean + 1e6 * es.sigma * rng.standard_normal(es.dim))
         es.tell(None, rng.random(len(es.ask())))
     growth = (np.median(es.snapshot()["stds"]) / before) ** (1 / 300)
-    # with some room to what was measured: 1.02 to 1.05 over 12 seeds in six variables
-    assert growth < (1.15 if es.dim == 1 else 1.06)
+    # with some room to what was measured over 12 seeds: 1.02 to 1.05 in six variables; 1.02 to 1.09 in four where there
+    # are some generations on models of noise
+    assert growth < (1.15 if es.dim == 1 or has_models(es) else 1.06)
 
 
 @every
