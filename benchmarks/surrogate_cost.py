@@ -64,7 +64,7 @@ def main() -> None:
         for intensity in (1, default_intensity(n)):
             es = SaACMES(rng.uniform(-4, 4, n), 2.0, rng=1, hyper_popsize=0, intensity=intensity, stop="none")
             times, lives = [], []
-            while len(es.archive[1]) < N or len(times) < 10:
+            while len(es.archive[1]) < N or len(times) < 30:
                 t0 = time.perf_counter()
                 x = es.ask()
                 middle = time.perf_counter()
