@@ -367,7 +367,9 @@ def _described(
 
 def _described_multi(method: str, x0: ArrayLike, sigma0: float, given: Mapping[str, Any]) -> dict[str, Any]:
     """The same for several objectives."""
-    start = np.array(x0, dtype=np.float64)
+    from lmcma.multiobjective.base import as_starts
+
+    start = as_starts(x0)
     own = {key: _plain(value) for key, value in given.items() if key not in (*_LIMITS_MULTI, "rng")}
     if own.get("bounds") is not None:
         own["bounds"] = np.array(as_bounds(own["bounds"], start.shape[-1]))

@@ -48,7 +48,7 @@ from lmcma.typing import BoolArray, FloatArray, IntArray, State
 
 FORMAT = 1
 PENALTY = 1e-6  # of a step of one width beyond a bound, in units of the range of an objective
-_BARREN = 10  # evaluations per variable without one finite row after which something must be wrong
+_BARREN = 10  # evaluations per variable without one finite row, from the first on, after which something must be wrong
 _REACH = 10  # width of the region of interest in units of sigma0, where no bounds say more
 FOREIGN = 0.3  # step size of the caller's own points, in units of sigma0: 0.03 of that width
 
@@ -325,9 +325,9 @@ class MultiObjectiveStrategy(ABC):
         self._check_barren()
 
     def _check_barren(self) -> None:
-        if self._barren >= _BARREN * self._n:
+        if self._barren == self._nfev >= _BARREN * self._n:  # later they may be rare: exploration goes anywhere
             raise ObjectiveError(
-                f"`f` must have finite rows; there was none in the last {self._barren} evaluations. "
+                f"`f` must have finite rows; there was none in the first {self._barren} evaluations. "
                 "Start where the objectives can be computed."
             )
 

@@ -74,6 +74,9 @@ class Bobyqa(WarmStart):
         self._solver: _Replay | _Worker | None = None
         super().__init__(x0, radius, low, high, normalise=normalise, budget=budget)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_solver": None}  # begun anew from the values known
+
     def close(self) -> None:
         """End the thread of a run in progress; to go on is to begin it anew with the values known."""
         if self._solver is not None:
@@ -251,7 +254,7 @@ class _Worker:
     """The solver in a thread of its own, which waits while a point is out."""
 
     def __init__(self, problem: _Problem) -> None:
-        self._points: queue.SimpleQueue[FloatArray | None] = queue.SimpleQueue()
+        self._points: queue.SimpleQueue[FloatArray | BaseException | None] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[float | None] = queue.SimpleQueue()
         self._point: FloatArray | None = None
         self._sent = -1  # values; before the first one the thread offers a point by itself
@@ -267,7 +270,10 @@ class _Worker:
         while self._sent < len(known) and (self._sent < 0 or self._point is not None):
             if self._sent >= 0:
                 self._answers.put(known[self._sent])
-            self._point = self._points.get()
+            offered = self._points.get()
+            if isinstance(offered, BaseException):
+                raise offered
+            self._point = offered
             self._sent += 1
         return self._point
 
@@ -278,17 +284,21 @@ class _Worker:
 
 def _work(
     problem: _Problem,
-    points: queue.SimpleQueue[FloatArray | None],
+    points: queue.SimpleQueue[FloatArray | BaseException | None],
     answers: queue.SimpleQueue[float | None],
 ) -> None:
-    """The thread: hand over every point, wait for its value; None at the end."""
+    """The thread: hand over every point, wait for its value; None at the end, or what was raised."""
 
     def answer(u: FloatArray) -> float | None:
         points.put(u)
         return answers.get()
 
-    _minimise(problem, answer)
-    points.put(None)
+    try:
+        _minimise(problem, answer)
+    except BaseException as error:  # to be raised where somebody waits for a point
+        points.put(error)
+    else:
+        points.put(None)
 
 
 def _release(thread: threading.Thread, answers: queue.SimpleQueue[float | None]) -> None:

@@ -156,8 +156,7 @@ class Local(Steady):
 
     def reach(self) -> float:
         """The largest standard deviation of any individual of the front along any variable, in widths."""
-        front = self.population.front
-        return float((self.population.stds(front) / self.width).max()) if len(front) else math.inf
+        return self.population.reach(self.width)
 
     def state_dict(self) -> State:
         """Everything needed to go on to the bit, apart from box, widths and options."""

@@ -95,7 +95,7 @@ class HMOCMAES(MultiObjectiveStrategy):
     normalise : {"range", "f0"}
         The warm start divides objectives by their range in its first batch, or by their absolute value at `x0`: the
         published way, which depends on where their zero is.
-    t_explore, t_single : float or None
+    t_explore, t_single : int or None
         Evaluations per variable after which exploration and weighted sums take part; None for never.
     explore_mu : int or sequence of int
         Individuals of an exploring run; several numbers take turns.
@@ -160,8 +160,8 @@ class HMOCMAES(MultiObjectiveStrategy):
         growth: int = _GROWTH,
         warm_start: str = "star",
         normalise: str = "range",
-        t_explore: float | None = _T_EXPLORE,
-        t_single: float | None = _T_SINGLE,
+        t_explore: int | None = _T_EXPLORE,
+        t_single: int | None = _T_SINGLE,
         explore_mu: int | Sequence[int] = _EXPLORE_MU,
         turn: int | None = None,
         batch: int | None = None,
@@ -201,6 +201,10 @@ class HMOCMAES(MultiObjectiveStrategy):
             for name, t in (("t_explore", t_explore), ("t_single", t_single))
         )
         self.explore_mu = [as_count("explore_mu", mu, 2) for mu in np.atleast_1d(explore_mu).tolist()]
+        if not self.explore_mu:
+            raise ArgumentError(
+                "`explore_mu` must be at least one number; got none. None for `t_explore` explores never."
+            )
         self.turn = slice_length(n) if turn is None else as_count("turn", turn, 1)
         self.batch = None if batch is None else as_count("batch", batch, 1)
         check_memory(self.method, self.memory(n, max(self.mu0, *self.explore_mu)), n, self.mu0)

@@ -165,13 +165,18 @@ class MOCMAES(MultiObjectiveStrategy):
 
     def _rows(self) -> int:
         if self._beginning:
-            return max(1, self._popsize - self._started)
+            return max(1, self._beginners_wanted - self._started)
         return self._popsize if self.variant == "generational" else self.batch
 
     @property
     def _beginning(self) -> bool:
         """Whether there are individuals still to begin with."""
-        return self._started < self._popsize or not len(self.population)
+        return self._started < self._beginners_wanted or not len(self.population)
+
+    @property
+    def _beginners_wanted(self) -> int:
+        """So many are evaluated first: all starts, and `popsize` at least."""
+        return max(self._popsize, len(self.starts))
 
     def _draw(self, rows: int) -> FloatArray:
         if self._beginning:
@@ -204,7 +209,7 @@ class MOCMAES(MultiObjectiveStrategy):
         self.population.receive(slots, f, violation, together=self.variant == "generational")
         if self._nfev >= self._looked + _LOOK * max(self._popsize, len(self.population)):
             self._looked = self._nfev
-            self._width_left = float((self.population.stds(self.population.front) / self._width).max(initial=0.0))
+            self._width_left = self.population.reach(self._width)
 
     def _welcome(self, x: FloatArray, f: FloatArray, violation: FloatArray) -> None:
         self.population.add(x, f, FOREIGN * self.sigma0, violation, only_new=True)

@@ -12,6 +12,7 @@ O. Krause, C. Igel. A More Efficient Rank-one Covariance Matrix Update for Evolu
 
 from __future__ import annotations
 
+import math
 from typing import Any, Self
 
 import numpy as np
@@ -180,6 +181,14 @@ class Population:
         """Standard deviations of the coordinates of the next steps, (k, n)."""
         found: FloatArray = self.sigma[slots, None] * np.sqrt((self._who.Lt[slots] ** 2).sum(axis=1))
         return found
+
+    def reach(self, width: FloatArray) -> float:
+        """The largest standard deviation of any individual of the front along any variable, in widths, (n,).
+
+        Infinite where there is no front: nothing has converged before a point is feasible.
+        """
+        front = self.front
+        return float((self.stds(front) / width).max()) if len(front) else math.inf
 
     def spread(self, x0: FloatArray, sigma0: float) -> tuple[float, float, FloatArray, FloatArray]:
         """Step size, axis ratio, mean (n,) and standard deviations (n,): medians of the members, and their mean.
