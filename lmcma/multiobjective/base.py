@@ -37,12 +37,12 @@ from lmcma.errors import (
     ObjectiveError,
     ProtocolError,
     ShapeError,
-    StateError,
     near_miss,
 )
 from lmcma.multiobjective.archive import Archive
 from lmcma.result import MultiResult, outcome
 from lmcma.strategies.base import memory_limit
+from lmcma.strategies.checks import check_head, reading_state
 from lmcma.termination import Stop, StopReason, first_of
 from lmcma.typing import BoolArray, FloatArray, IntArray, State
 
@@ -596,17 +596,8 @@ class MultiObjectiveStrategy(ABC):
         StateError
             The state is of another method or a later format, or incomplete.
         """
-        if state.get("method") != cls.method:
-            raise StateError(
-                f"`state` must be of method {cls.method!r}; got {state.get('method')!r}. "
-                "lmcma.from_state finds the class by itself."
-            )
-        if state.get("format") != FORMAT:
-            raise StateError(
-                f"`state['format']` must be {FORMAT}; got {state.get('format')!r}. "
-                "Read it with the version that wrote it."
-            )
-        try:
+        check_head(state, cls.method, FORMAT)
+        with reading_state():
             options = {
                 "x0": state["x0"],
                 "sigma0": state["sigma0"],
@@ -624,10 +615,6 @@ class MultiObjectiveStrategy(ABC):
             es = cls._blank(options, state)
             es._set_base_state(state)
             es._set_state(state)
-        except KeyError as e:
-            raise StateError(f"`state` must have the entry {e}; it is missing. The state is incomplete.") from e
-        except (ValueError, TypeError) as e:
-            raise StateError(f"`state` has an entry that does not fit the others: {e}") from e
         return es
 
     def _set_base_state(self, state: State) -> None:

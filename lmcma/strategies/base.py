@@ -34,10 +34,10 @@ from lmcma.errors import (
     MemoryLimitError,
     ProtocolError,
     ShapeError,
-    StateError,
 )
 from lmcma.kernels.batch import EDITED, enter_values, probed, take_whole, unchanged_rows
 from lmcma.result import Result, outcome
+from lmcma.strategies.checks import check_head, reading_state
 from lmcma.termination import Stop, StopReason, StopRules, first_of
 from lmcma.typing import BoolArray, FloatArray, IntArray, State
 
@@ -543,25 +543,12 @@ class PopulationStrategy(ABC):
         StateError
             The state is of another method or a later format, or incomplete.
         """
-        if state.get("method") != cls.method:
-            raise StateError(
-                f"`state` must be of method {cls.method!r}; got {state.get('method')!r}. "
-                "lmcma.from_state finds the class by itself."
-            )
-        if state.get("format") != FORMAT:
-            raise StateError(
-                f"`state['format']` must be {FORMAT}; got {state.get('format')!r}. "
-                "Read it with the version that wrote it."
-            )
-        try:
+        check_head(state, cls.method, FORMAT)
+        with reading_state():
             es = cls._blank(state)
             es._set_base_state(state)
             es._set_state(state)
             es._mask = es._fired()
-        except KeyError as e:
-            raise StateError(f"`state` must have the entry {e}; it is missing. The state is incomplete.") from e
-        except (ValueError, TypeError) as e:
-            raise StateError(f"`state` has an entry that does not fit the others: {e}") from e
         if es._asked:
             es._prepare_rows()
             es._ready = es._batch

@@ -15,6 +15,7 @@ from lmcma.errors import StateError
 from lmcma.kernels.batch import probed, unchanged_rows
 from lmcma.result import Result
 from lmcma.strategies.base import probe_stride
+from lmcma.strategies.checks import reading_state
 from lmcma.strategies.protocol import Strategy
 from lmcma.termination import Stop
 from lmcma.transforms.coordinates import Coordinates
@@ -227,15 +228,11 @@ class Mapped:
         """The strategy whose `state_dict` this is."""
         if state.get("format") != FORMAT:
             raise StateError(f"`state['format']` must be {FORMAT}; got {state.get('format')!r}.")
-        try:
+        with reading_state():
             arrays = {name: np.array(value, dtype=np.float64) for name, value in state["coordinates"].items()}
             es = cls(registry.from_state(state["inner"]), Coordinates(**arrays), state["x0"])
             own = state["own_best"]
             es._own_best = None if own is None else np.array(own, dtype=np.float64)
-        except KeyError as e:
-            raise StateError(f"`state` must have the entry {e}; it is missing. The state is incomplete.") from e
-        except (ValueError, TypeError) as e:
-            raise StateError(f"`state` has an entry that does not fit the others: {e}") from e
         return es
 
 
