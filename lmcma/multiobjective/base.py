@@ -31,18 +31,11 @@ from lmcma.arguments import (
     check_finite,
     check_inside,
 )
-from lmcma.errors import (
-    ArgumentError,
-    MemoryLimitError,
-    ObjectiveError,
-    ProtocolError,
-    ShapeError,
-    near_miss,
-)
+from lmcma.errors import ArgumentError, MemoryLimitError, ObjectiveError, ShapeError, near_miss
 from lmcma.multiobjective.archive import Archive
 from lmcma.result import MultiResult, outcome
 from lmcma.strategies.base import memory_limit
-from lmcma.strategies.checks import check_head, reading_state
+from lmcma.strategies.checks import check_foreign, check_head, not_missing, reading_state, told_before
 from lmcma.termination import Stop, StopReason, first_of
 from lmcma.typing import BoolArray, FloatArray, IntArray, State
 
@@ -300,11 +293,8 @@ class MultiObjectiveStrategy(ABC):
             self._finish()
             self._check_barren()
             return
-        if not len(self._x) and (ids is None or x is None or not np.array_equal(ids, np.full(np.shape(ids), -1))):
-            raise ProtocolError(
-                "`tell` needs a batch that was asked for; none is out. Call `ask()` first; points of your own "
-                "have id -1."
-            )
+        if not len(self._x):
+            check_foreign(x, ids)
         points = None if x is None else as_batch(x, k, self._n)
         rows, stands_for = (
             self._in_order(points, k) if ids is None else self._by_id(points, as_ids(ids, k, len(self._x)))
@@ -461,10 +451,7 @@ class MultiObjectiveStrategy(ABC):
                 "Mark points of your own with -1 in `ids`."
             )
         if self._received[:k].any():
-            raise ProtocolError(
-                f"`ids`: row {int(np.argmax(self._received[:k]))} was told before. When telling a batch in parts, give "
-                f"`ids`; missing are the rows {self.missing.tolist()}."
-            )
+            raise told_before(self._received[:k], self.missing)
         rows = np.arange(k)
         edited = np.zeros(k, dtype=np.bool_) if points is None else (points != self._x[:k]).any(axis=1)
         if points is not None:
@@ -475,10 +462,7 @@ class MultiObjectiveStrategy(ABC):
         own = rows >= 0
         mine = rows[own]
         if len(np.unique(mine)) != len(mine) or self._received[mine].any():
-            raise ProtocolError(
-                f"`ids` must name rows that are not told yet, each once; got {rows.tolist()}, missing are "
-                f"{self.missing.tolist()}."
-            )
+            raise not_missing(rows, self.missing)
         if points is None and not own.all():
             raise ArgumentError("`x` must hold the points told with id -1; got None. Pass the points.")
         if points is not None:

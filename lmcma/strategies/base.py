@@ -29,15 +29,10 @@ from lmcma.arguments import (
     as_values,
     check_finite,
 )
-from lmcma.errors import (
-    ArgumentError,
-    MemoryLimitError,
-    ProtocolError,
-    ShapeError,
-)
+from lmcma.errors import ArgumentError, MemoryLimitError, ProtocolError, ShapeError
 from lmcma.kernels.batch import EDITED, enter_values, probed, take_whole, unchanged_rows
 from lmcma.result import Result, outcome
-from lmcma.strategies.checks import check_head, reading_state
+from lmcma.strategies.checks import check_foreign, check_head, not_missing, reading_state, told_before
 from lmcma.termination import Stop, StopReason, StopRules, first_of
 from lmcma.typing import BoolArray, FloatArray, IntArray, State
 
@@ -443,11 +438,8 @@ class PopulationStrategy(ABC):
         """
         if ids is None and self._take_whole(x, f):
             return
-        if not self._asked and (ids is None or x is None or not np.array_equal(ids, np.full(np.shape(ids), -1))):
-            raise ProtocolError(
-                "`tell` needs a batch that was asked for; none is out. Call `ask()` first; points of your own "
-                "have id -1."
-            )
+        if not self._asked:
+            check_foreign(x, ids)
         values = as_values(f)
         points = None if x is None else as_batch(x, len(values), self._n)
         if ids is None:
@@ -619,10 +611,7 @@ class PopulationStrategy(ABC):
                 "Mark points of your own with -1 in `ids`."
             )
         if self._missing < self._asked and self._received[:k].any():
-            raise ProtocolError(
-                f"`ids`: row {int(np.argmax(self._received[:k]))} was told before. When telling a batch in parts, give "
-                f"`ids`; missing are the rows {np.flatnonzero(~self._received[: self._asked]).tolist()}."
-            )
+            raise told_before(self._received[:k], self.missing)
         edited: list[int] = []
         if points is not None and not unchanged_rows(points, self._remembered(), self._stride, self._own):
             edited = np.flatnonzero(~self._own[:k]).tolist()
@@ -649,10 +638,7 @@ class PopulationStrategy(ABC):
             raise ArgumentError("`x` must hold the points told with id -1; got None. Pass the points.")
         mine = rows[own]
         if len(np.unique(mine)) != len(mine) or self._received[mine].any():
-            missing = np.flatnonzero(~self._received[: self._asked]).tolist()
-            raise ProtocolError(
-                f"`ids` must name rows that are not told yet, each once; got {rows.tolist()}, missing are {missing}."
-            )
+            raise not_missing(rows, self.missing)
         replaced = np.full(len(rows), -1)  # the row that a point of the caller's own stands for
         if points is not None and not own.all():
             check_finite(points, np.flatnonzero(~own).tolist())
