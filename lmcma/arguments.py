@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lmcma.errors import ArgumentError, ArgumentTypeError, ShapeError
+from lmcma.errors import ArgumentError, ArgumentTypeError, ShapeError, near_miss
 from lmcma.typing import FloatArray, IntArray
 
 
@@ -48,6 +48,15 @@ def as_points(name: str, x: ArrayLike, n: int) -> FloatArray:
     bad = np.flatnonzero(~np.isfinite(points).all(axis=1))
     if len(bad):
         raise ArgumentError(f"`{name}` must be finite; row {bad[0]} is not. Leave out what cannot be evaluated.")
+    return points
+
+
+def as_starts(x0: ArrayLike) -> FloatArray:
+    """`x0`, (n,) or (k, n), as a (k, n) array of finite numbers, k >= 1."""
+    shape = np.shape(x0)
+    points = as_points("x0", x0, shape[-1] if shape else 1)
+    if not points.size or len(shape) not in (1, 2):
+        raise ShapeError(f"`x0` must have shape (n,) or (k, n), one start a row; got {shape}.")
     return points
 
 
@@ -204,6 +213,13 @@ def as_positive(name: str, value: Any) -> float:
             else f"`{name}` must be > 0 and finite; got {value!r}."
         )
     return number
+
+
+def one_of(name: str, value: str, known: tuple[str, ...]) -> str:
+    """`value`, which must be one of the names `known`."""
+    if value not in known:
+        raise ArgumentError(f"`{name}`: there is no {value!r}; {near_miss(str(value), known)}")
+    return value
 
 
 def as_count(name: str, value: Any, least: int) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lmcma import driver
-from lmcma.arguments import as_bounds, as_count, as_point, as_real
+from lmcma.arguments import as_bounds, as_count, as_point, as_real, as_starts
 from lmcma.errors import ArgumentError, ArgumentTypeError, near_miss
 from lmcma.evaluate import Evaluator, Workers, evaluator
 from lmcma.random import Seed
@@ -155,7 +155,10 @@ def minimize(
     keeper: Checkpoint | None = None
     if checkpoint is not None:
         parts: dict[str, Any] = {"evaluator": evaluate, **({} if recorder is None else {"history": recorder})}
-        keeper = Checkpoint(checkpoint, _described(method, x0, sigma0, restarts, given), parts)
+        start = as_point("x0", x0)
+        name = resolve(method, len(start), given["max_memory"], given["popsize"]).name
+        described = _described(name, start, sigma0, {"restarts": restarts, **given}, (*_LIMITS, "max_memory"))
+        keeper = Checkpoint(checkpoint, described, parts)
     return _run(build, evaluate, recorder, keeper, {k: given[k] for k in _LIMITS}, resume, callback, max_time)
 
 
@@ -291,7 +294,8 @@ def minimize_multi(
         raise ArgumentError("`maxfev`, `maxiter`, `hv_target`, `max_time` or `callback` must end the run; got none.")
     keeper: Checkpoint | None = None
     if checkpoint is not None:
-        keeper = Checkpoint(checkpoint, _described_multi(method, x0, sigma0, given), {"evaluator": evaluate})
+        described = _described(method, as_starts(x0), sigma0, given, _LIMITS_MULTI)
+        keeper = Checkpoint(checkpoint, described, {"evaluator": evaluate})
     build = functools.partial(make, method, x0, sigma0, **given)
     return _run(build, evaluate, None, keeper, limits, resume, callback, max_time)
 
@@ -354,25 +358,12 @@ def strategy_of(
 
 
 def _described(
-    method: str, x0: ArrayLike, sigma0: float, restarts: str | Scheme | None, given: Mapping[str, Any]
+    method: str, start: FloatArray, sigma0: float, given: Mapping[str, Any], free: tuple[str, ...]
 ) -> dict[str, Any]:
-    """The same as data, without what may differ when the run goes on."""
-    start = as_point("x0", x0)
-    name = resolve(method, len(start), given["max_memory"], given["popsize"]).name
-    own = {key: _plain(value) for key, value in given.items() if key not in (*_LIMITS, "max_memory", "rng")}
+    """The arguments as data, without `rng` and those `free` to differ when the run goes on."""
+    own = {key: _plain(value) for key, value in given.items() if key not in (*free, "rng")}
     if own.get("bounds") is not None:
-        own["bounds"] = np.array(as_bounds(own["bounds"], len(start)))  # the same in whatever form they were given
-    return {"method": name, "x0": start, "sigma0": sigma0, "restarts": _plain(restarts), **own}
-
-
-def _described_multi(method: str, x0: ArrayLike, sigma0: float, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The same for several objectives."""
-    from lmcma.multiobjective.base import as_starts
-
-    start = as_starts(x0)
-    own = {key: _plain(value) for key, value in given.items() if key not in (*_LIMITS_MULTI, "rng")}
-    if own.get("bounds") is not None:
-        own["bounds"] = np.array(as_bounds(own["bounds"], start.shape[-1]))
+        own["bounds"] = np.array(as_bounds(own["bounds"], start.shape[-1]))  # the same in whatever form they were given
     return {"method": method, "x0": start, "sigma0": sigma0, **own}
 
 

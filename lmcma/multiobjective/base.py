@@ -27,11 +27,12 @@ from lmcma.arguments import (
     as_points,
     as_positive,
     as_real,
+    as_starts,
     as_stds,
     check_finite,
     check_inside,
 )
-from lmcma.errors import ArgumentError, MemoryLimitError, ObjectiveError, ShapeError, near_miss
+from lmcma.errors import ArgumentError, MemoryLimitError, ObjectiveError, ShapeError
 from lmcma.multiobjective.archive import Archive
 from lmcma.result import MultiResult, outcome
 from lmcma.strategies.base import memory_limit
@@ -623,15 +624,6 @@ def _ranges(f: FloatArray) -> FloatArray:
     return np.where((found > 0) & np.isfinite(found), found, 1.0)
 
 
-def as_starts(x0: ArrayLike) -> FloatArray:
-    """`x0`, (n,) or (k, n), as a (k, n) array of finite numbers, k >= 1."""
-    shape = np.shape(x0)
-    points = as_points("x0", x0, shape[-1] if shape else 1)
-    if not points.size or len(shape) not in (1, 2):
-        raise ShapeError(f"`x0` must have shape (n,) or (k, n), one start a row; got {shape}.")
-    return points
-
-
 def check_memory(method: str, need: float, n: int, popsize: int) -> None:
     """Raise a `MemoryLimitError` where a population takes more than the machine has."""
     limit, gib = memory_limit(None), 2.0**30
@@ -640,10 +632,3 @@ def check_memory(method: str, need: float, n: int, popsize: int) -> None:
             f"method={method!r} needs {need / gib:.3g} GiB for n={n}, popsize={popsize}; the limit is "
             f"{limit / gib:.3g} GiB. Use a smaller `popsize`."
         )
-
-
-def one_of(name: str, value: str, known: tuple[str, ...]) -> str:
-    """`value`, which must be one of the names `known`."""
-    if value not in known:
-        raise ArgumentError(f"`{name}`: there is no {value!r}; {near_miss(str(value), known)}")
-    return value

@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lmcma.errors import ArgumentError, MissingDependencyError, near_miss
+from lmcma.arguments import one_of
+from lmcma.errors import MissingDependencyError
 from lmcma.multiobjective.warm_start import WarmStart
 from lmcma.typing import FloatArray, State
 
@@ -67,10 +68,8 @@ class Bobyqa(WarmStart):
     ) -> None:
         if driver is None:
             driver = "replay" if np.size(x0) <= _REPLAYED_UP_TO else "thread"
-        if driver not in _DRIVERS:
-            raise ArgumentError(f"`driver`: there is no {driver!r}; {near_miss(str(driver), _DRIVERS)}")
+        self.driver = one_of("driver", driver, _DRIVERS)
         _nlopt()
-        self.driver = driver
         self._solver: _Replay | _Worker | None = None
         super().__init__(x0, radius, low, high, normalise=normalise, budget=budget)
 

@@ -44,9 +44,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lmcma import random
-from lmcma.arguments import as_count
+from lmcma.arguments import as_count, one_of
 from lmcma.errors import ArgumentError
-from lmcma.multiobjective.base import MultiObjectiveStrategy, check_memory, one_of
+from lmcma.multiobjective.base import MultiObjectiveStrategy, check_memory
 from lmcma.multiobjective.bobyqa import Bobyqa
 from lmcma.multiobjective.components import LOCAL_SIGMA, Local, Single, Steady
 from lmcma.multiobjective.indicators import nondominated

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lmcma import random
-from lmcma.arguments import as_count
-from lmcma.multiobjective.base import FOREIGN, MultiObjectiveStrategy, check_memory, one_of
+from lmcma.arguments import as_count, one_of
+from lmcma.multiobjective.base import FOREIGN, MultiObjectiveStrategy, check_memory
 from lmcma.multiobjective.population import Population
 from lmcma.termination import Stop, StopReason
 from lmcma.typing import BoolArray, FloatArray, IntArray, State

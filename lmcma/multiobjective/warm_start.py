@@ -12,7 +12,8 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lmcma.errors import ArgumentError, StateError, near_miss
+from lmcma.arguments import one_of
+from lmcma.errors import StateError
 from lmcma.typing import BoolArray, FloatArray, IntArray, State
 
 BUDGET = 15  # evaluations per variable (reconstruction: the published data show the end between 10 n and 16 n)
@@ -92,13 +93,11 @@ class WarmStart(ABC):
         normalise: str = "range",
         budget: int | None = None,
     ) -> None:
-        if normalise not in NORMALISE:
-            raise ArgumentError(f"`normalise`: there is no {normalise!r}; {near_miss(str(normalise), NORMALISE)}")
+        self.normalise = one_of("normalise", normalise, NORMALISE)
         self.x0 = np.array(x0, dtype=np.float64)
         n = len(self.x0)
         self.low, self.high = (np.broadcast_to(v, n).astype(np.float64) for v in (low, high))
         self.radius = np.minimum(np.broadcast_to(radius, n), RADIUS * (self.high - self.low))
-        self.normalise = normalise
         self.budget = BUDGET * n if budget is None else budget
         self.weights = weights(n)
         self.x, self.f = np.empty((0, n)), np.empty((0, 2))
