@@ -20,16 +20,13 @@ import math
 
 import numpy as np
 
+from lmcma.kernels.ascent import ascend
 from lmcma.kernels.compile import free_kernel, kernel
 from lmcma.kernels.ranking import rank
-from lmcma.kernels.rows import subtract_four
 from lmcma.typing import BoolArray, FloatArray, IntArray
 
 _START = 0.975  # of the upper bound: where each dual variable begins
 _LEAST = 1e-30  # K'_ii of two points that are one
-_FRESH = 50  # sweeps, after which the gradient is computed anew
-_BLOCK = 8  # coordinates, whose steps reach the others together
-_WHOLE = 32  # numbers that are handled together
 _FEW = 64  # values whose order is compared pair by pair
 
 _LOG2_E, _LN2_HIGH, _LN2_LOW = 1.4426950408889634, 0.6931471803691238, 1.9082149292705877e-10
@@ -69,7 +66,13 @@ def squared_distances(a: FloatArray, b: FloatArray, out: FloatArray) -> None:
     for i in range(a.shape[1]):
         row = out[i]
         row[:] = 0.0
-        for d in range(n):
+        for d in range(0, n - 3, 4):
+            x0, x1, x2, x3 = a[d, i], a[d + 1, i], a[d + 2, i], a[d + 3, i]
+            b0, b1, b2, b3 = b[d], b[d + 1], b[d + 2], b[d + 3]
+            for j in range(m):
+                s0, s1, s2, s3 = x0 - b0[j], x1 - b1[j], x2 - b2[j], x3 - b3[j]
+                row[j] += (s0 * s0 + s1 * s1) + (s2 * s2 + s3 * s3)
+        for d in range(n // 4 * 4, n):
             x, line = a[d, i], b[d]
             for j in range(m):
                 step = x - line[j]
@@ -102,9 +105,9 @@ def fit(
 ) -> float:
     """Train on some of the points whose squared distances are D2; what 2 s^2 is, 0 where there is no model.
 
-    D2 : (m, m); points : (k,), best first; tied : (k,), whether a point's value is that of the next one; K : scratch of
-    (>= k, >= k), whose type, float64 or float32, is that of the ascent; beta : (>= k,), weights of the points in the
-    model: `predict`.
+    D2 : (m, m); points : (k,), best first; tied : (k,), whether a point's value is that of the next one; K : scratch, a
+    `square` of at least (k, k), whose type, float64 or float32, is that of the ascent; beta : (>= k,), weights of the
+    points in the model: `predict`.
     """
     k = len(points)
     width = 2 * (c_sigma * mean_distance(D2, points)) ** 2
@@ -125,95 +128,25 @@ def fit(
             target = K[i - 1]
             for j in range(m):
                 target[j] = (before[j + 1] - before[j]) + (row[j] - row[j + 1])
-            target[m : min(len(target), m + _WHOLE)] = 0.0  # of whatever was there: `ascend` runs over some of it
 
-    alpha, bound, inverse = np.empty(m), np.empty(m), np.zeros(m)
+    alpha, bound = np.empty(m), np.empty(m)
     most = 0.0
     for i in range(m):
         bound[i] = ((m - 1 - i) / (m - 1)) ** c_pow if m > 1 else 1.0
         if tied[i] or not K[i, i] > _LEAST:
             bound[i] = 0.0
-        else:
-            inverse[i] = 1.0 / K[i, i]
         alpha[i] = _START * bound[i]
         most = max(most, alpha[i])
     if most == 0.0:
         return 0.0
     epsilon = 10.0**-c_base * (m - 1.0) ** -c_pow if m > 1 else 10.0**-c_base
-    ascend(K, alpha, bound, inverse, epsilon, int(sweeps * k))
+    ascend(K, alpha, bound, epsilon, int(sweeps * k))
 
     total = 0.0
     for i in range(k):
         beta[i] = (alpha[i] if i < m else 0.0) - (alpha[i - 1] if i > 0 else 0.0)
         total += beta[i] * 0.0
     return width if total == 0.0 else 0.0
-
-
-@kernel
-def ascend(
-    K: FloatArray, alpha: FloatArray, bound: FloatArray, inverse: FloatArray, epsilon: float, updates: int
-) -> None:
-    """So many steps of cyclic coordinate ascent on epsilon sum alpha - alpha^T K alpha / 2, 0 <= alpha <= bound.
-
-    K : (>= m, >= m), symmetric; alpha, bound, inverse : (m,), `inverse` of its diagonal, 0 for what does not move.  The
-    steps of a few neighbours are entered into the gradient of the others together; a cycle without a step is the end.
-    """
-    m = len(alpha)
-    g = np.zeros(min(K.shape[1], (m + _WHOLE - 1) // _WHOLE * _WHOLE), dtype=K.dtype)  # no rest where K has room
-    near = np.zeros(_BLOCK, dtype=K.dtype)
-    steps, rows = np.zeros(_BLOCK + 3, dtype=K.dtype), np.zeros(_BLOCK + 3, dtype=np.int64)
-    cycle = 0
-    while updates > 0:
-        if cycle % _FRESH == 0:
-            gradient(K, alpha, epsilon, g)
-        cycle += 1
-        moved = False
-        for first in range(0, m, _BLOCK):
-            width = min(_BLOCK, m - first, updates)
-            if width <= 0:
-                break
-            updates -= width
-            taken = 0
-            for j in range(width):
-                near[j] = g[first + j]
-            for j in range(width):
-                i = first + j
-                before = alpha[i]
-                a = min(max(before + near[j] * inverse[i], 0.0), bound[i])
-                step = a - before
-                alpha[i] = a
-                steps[taken], rows[taken] = step, i
-                taken += step != 0.0
-                row = K[i]
-                if width == _BLOCK:  # steps of 0, too: a branch costs more than it saves
-                    for neighbour in range(_BLOCK):
-                        near[neighbour] -= step * row[first + neighbour]
-                else:
-                    for neighbour in range(width):
-                        near[neighbour] -= step * row[first + neighbour]
-            if taken == 0:
-                continue
-            moved = True
-            for j in range(taken, taken + 3):
-                steps[j], rows[j] = 0.0, rows[0]
-            for j in range(0, taken, 4):
-                subtract_four(K, rows, steps, j, g)
-        if not moved:
-            return
-
-
-@kernel
-def gradient(K: FloatArray, alpha: FloatArray, epsilon: float, g: FloatArray) -> None:
-    """Write epsilon - K alpha, summed in float64, into the first numbers of `g`."""
-    m = len(alpha)
-    sums = np.full(m, epsilon)
-    for i in range(m):
-        a = alpha[i]
-        if a != 0.0:
-            row = K[i]
-            for j in range(m):
-                sums[j] -= a * row[j]
-    g[:m] = sums
 
 
 @free_kernel

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from lmcma.arguments import as_points, as_positive, as_values
 from lmcma.errors import ArgumentError, ProtocolError, ShapeError
 from lmcma.kernels import ranksvm as kernels
-from lmcma.kernels.rows import aligned
+from lmcma.kernels.ascent import square
 from lmcma.typing import BoolArray, FloatArray, IntArray
 
 _FLOAT32_FROM = 128  # points
@@ -92,7 +92,7 @@ def enough(f: FloatArray, n: int) -> bool:
 
 def scratch(N: int) -> FloatArray:
     """Scratch for the training on up to N points: of float32 where that is faster, which leaves the order the same."""
-    return aligned(N, N, np.float64 if scratch_item(N) == 8 else np.float32)
+    return square(N, np.float64 if scratch_item(N) == 8 else np.float32)
 
 
 def scratch_item(N: int) -> int:

@@ -9,7 +9,7 @@ import pytest
 
 from lmcma.errors import ArgumentError, ArgumentTypeError, ProtocolError, ShapeError
 from lmcma.kernels import ranksvm as kernels
-from lmcma.kernels.rows import aligned, subtract_four
+from lmcma.kernels.ascent import ascend, square
 from lmcma.surrogate import RankSVM
 from lmcma.surrogate.ranksvm import Settings, scratch, train
 from lmcma.testfunctions import ellipsoid, rosenbrock
@@ -20,11 +20,19 @@ def fitted(Z, *, tied=None, c_base=6.0, c_pow=3.0, c_sigma=1.0, sweeps=1000.0, d
     """2 s^2, K' and beta by the kernels, of rows Z, best first."""
     columns = np.ascontiguousarray(Z.T)
     N = len(Z)
-    D2, K, beta = np.empty((N, N)), np.empty((N, N), dtype), np.empty(N)
+    D2, K, beta = np.empty((N, N)), square(N, dtype), np.empty(N)
     kernels.squared_distances(columns, columns, D2)
     tied = np.zeros(N, dtype=bool) if tied is None else tied
     width = kernels.fit(D2, np.arange(N), tied, c_base, c_pow, c_sigma, sweeps, K, beta)
     return width, K[: N - 1, : N - 1], beta
+
+
+def room_for(K, dtype=np.float64):
+    """K in scratch that is full of rubbish otherwise."""
+    scratch = square(len(K), dtype)
+    scratch[:] = np.nan
+    scratch[: len(K), : len(K)] = K
+    return scratch
 
 
 def at(Z, beta, width, x):
@@ -52,7 +60,7 @@ def test_known_answer():
         ([1e9, 1e9, 1e9], [12.43781545, 0, 2.27711212], [-1.61543865, -0.61543865, 1.33487112, 2.33487112]),
     ):
         a, C = np.zeros(3), np.array(C)
-        kernels.ascend(np.ascontiguousarray(K), a, C, np.where(C > 0, 1 / K.diagonal(), 0.0), 1.0, 10**6)
+        ascend(room_for(K), a, C, 1.0, 10**6)
         np.testing.assert_allclose(a, alpha, rtol=1e-7, atol=1e-7)
         beta = np.append(a, 0) - np.append(0, a)
         np.testing.assert_allclose(at(Z, beta, width, Z), values, rtol=1e-7)
@@ -98,12 +106,11 @@ def test_falloff_has_all_digits():
 def test_the_ascent_ascends_within_the_box():
     Z = points(80, 4)
     _, K, _ = fitted(Z)
-    K = np.ascontiguousarray(K)
     C = (np.arange(len(K))[::-1] / (len(K) - 1)) ** 3
     epsilon, last = 1e-9, -np.inf
     for sweeps in (1, 2, 5, 20, 100, 300):
         alpha = 0.975 * C
-        kernels.ascend(K, alpha, C, np.where(C > 0, 1 / K.diagonal(), 0.0), epsilon, sweeps * len(K))
+        ascend(room_for(K), alpha, C, epsilon, sweeps * len(K))
         assert ((alpha >= 0) & (alpha <= C)).all()
         dual = epsilon * alpha.sum() - 0.5 * alpha @ K @ alpha
         assert dual >= last
@@ -256,18 +263,20 @@ def test_public_class():
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
-@pytest.mark.parametrize("m", [1, 3, 15, 16, 31, 32, 33, 64, 101])
-def test_four_rows_are_taken_off(kind, m):
+@pytest.mark.parametrize("m", [1, 2, 7, 8, 9, 15, 16, 17, 33, 64, 101])
+def test_each_step_is_that_of_the_twin(kind, m):
+    """Cycles that end anywhere, coordinates at either end of the box, and some that may not move."""
     rng = np.random.default_rng(m)
-    K = aligned(m, m, kind)
-    assert K.ctypes.data % 64 == K.strides[0] % 128 == 0
-    K[:] = rng.standard_normal(K.shape)
-    rows, factors = rng.integers(m, size=7), rng.standard_normal(7).astype(kind)
-    for width in (m, K.shape[1]):
-        g = rng.standard_normal(width).astype(kind)
-        want = g - factors[2:6].astype(np.float64) @ K[rows[2:6], :width]
-        subtract_four(K, rows, factors, 2, g)
-        np.testing.assert_allclose(g, want, rtol=0, atol=8 * np.finfo(kind).eps * 10)
+    A = rng.standard_normal((m, m + 3))
+    K = (A @ A.T / m).astype(kind).astype(np.float64)
+    bound = rng.random(m).astype(kind).astype(np.float64)
+    bound[rng.random(m) < 0.2] = 0.0
+    for updates in (1, m, 2 * m + m // 3, 60 * m + 5):
+        alpha = 0.5 * bound
+        ascend(room_for(K, kind), alpha, bound, 0.1, updates)
+        want = twin.ascend(K, bound, 0.1, updates, start=0.5)
+        np.testing.assert_allclose(alpha, want, rtol=0, atol=200 * np.finfo(kind).eps)
+    assert m < 64 or (((alpha == 0) & (bound > 0)).any() and (alpha == bound).any())
 
 
 def test_what_was_in_the_scratch_does_not_matter():
