@@ -42,6 +42,7 @@ from lmcma.typing import BoolArray, FloatArray, IntArray, State
 
 FORMAT = 1
 PENALTY = 1e-6  # of a step of one width beyond a bound, in units of the range of an objective
+_FIRST = 5  # evaluations, at least, whose objectives give the unit of the penalty
 _BARREN = 10  # evaluations per variable without one finite row, from the first on, after which something must be wrong
 _REACH = 10  # width of the region of interest in units of sigma0, where no bounds say more
 FOREIGN = 0.3  # step size of the caller's own points, in units of sigma0: 0.03 of that width
@@ -98,7 +99,7 @@ class MultiObjectiveStrategy(ABC):
         self._nit = 0
         self._nfail = 0
         self._barren = 0  # evaluations since the last finite row
-        self._ranges = np.full(self._n_obj, np.nan)  # of the objectives, in the first batch
+        self._extremes = np.full((2, self._n_obj), np.nan)  # least and largest objectives among the first evaluations
         self._constraint_scale = np.empty(0)
         # the batch out for evaluation
         self._x = np.empty((0, n))  # its points; none: no batch is out
@@ -272,6 +273,7 @@ class MultiObjectiveStrategy(ABC):
         g : (k, q) array_like, optional
             Values of constraints: a point is feasible where none is positive. Infeasible points are compared by the
             sum of their positive values, each in units of the first one that was seen, and never enter the archive.
+            Once told, `g` is told with every point.
         ids : (k,) sequence of int, optional
             Row of the asked batch that each entry answers, as asked; -1 marks a point of the caller's own, also a
             late one. By default 0, 1, ..., k - 1. The rows of a batch may come in any order and in parts. The archive
@@ -288,7 +290,7 @@ class MultiObjectiveStrategy(ABC):
         """
         values = as_objectives(f, self._n_obj)
         k = len(values)
-        if ids is None and g is None and self._is_whole(x, k):
+        if ids is None and g is None and not len(self._constraint_scale) and self._is_whole(x, k):
             self._f = values
             self._enter(self._x, values, None)
             self._finish()
@@ -480,6 +482,11 @@ class MultiObjectiveStrategy(ABC):
     def _violations(self, g: ArrayLike | None, k: int) -> tuple[FloatArray, FloatArray]:
         """How much each of k points violates the constraints, NaN where that failed; and the scale of each of them."""
         if g is None:
+            if len(self._constraint_scale):
+                raise ArgumentError(
+                    f"`g` must be told with every point once it was told; got None, for {k} points. "
+                    "Tell numpy.nan where it is unknown: those points count as failed."
+                )
             return np.zeros(k), self._constraint_scale
         values = np.array(g, dtype=np.float64, ndmin=2)
         q = len(self._constraint_scale) or values.shape[-1]
@@ -520,9 +527,10 @@ class MultiObjectiveStrategy(ABC):
         foreign = [(x[row], f[row], violation[row]) for row in range(k) if own[row]]  # what was injected
         foreign, self._foreign = foreign + self._foreign, []
         if self._bounded:
-            if math.isnan(self._ranges[0]):
-                self._ranges = _ranges(f)
-            f[k:] += PENALTY * self._excess[:, None] * self._ranges
+            if self._nfev - len(f) < _FIRST or math.isnan(self._extremes[0, 0]):
+                self._extremes = _extremes(np.concatenate([self._extremes, f]))
+            ranges = self._extremes[1] - self._extremes[0]
+            f[k:] += PENALTY * self._excess[:, None] * np.where((ranges > 0) & np.isfinite(ranges), ranges, 1.0)
         self._x = self._x[:0]
         self._received = self._received[:0]
         if k == 0:
@@ -555,7 +563,7 @@ class MultiObjectiveStrategy(ABC):
             "nit": self._nit,
             "nfail": self._nfail,
             "barren": self._barren,
-            "ranges": self._ranges.copy(),
+            "extremes": self._extremes.copy(),
             "constraint_scale": self._constraint_scale.copy(),
             "x": self._x.copy(),
             "excess": self._excess.copy(),
@@ -606,7 +614,7 @@ class MultiObjectiveStrategy(ABC):
         self._rng = random.generator_from_state(state["rng"])
         self._nfev, self._nit, self._nfail = int(state["nfev"]), int(state["nit"]), int(state["nfail"])
         self._barren, self._n_injected = int(state["barren"]), int(state["injected"])
-        for name in ("ranges", "constraint_scale", "x", "excess", "f", "violation", "waiting"):
+        for name in ("extremes", "constraint_scale", "x", "excess", "f", "violation", "waiting"):
             setattr(self, f"_{name}", np.array(state[name], dtype=np.float64))
         for name in ("received", "own"):
             setattr(self, f"_{name}", np.array(state[name], dtype=np.bool_))
@@ -615,13 +623,10 @@ class MultiObjectiveStrategy(ABC):
         self.archive = Archive.from_state(state["archive"])
 
 
-def _ranges(f: FloatArray) -> FloatArray:
-    """The ranges of the objectives among the finite rows, 1 where there is none; NaN without any row."""
+def _extremes(f: FloatArray) -> FloatArray:
+    """The least and the largest of each objective among the finite rows, (2, n_obj); NaN without any."""
     good = f[np.isfinite(f).all(axis=1)]
-    if not len(good):
-        return np.full(f.shape[1], np.nan)
-    found: FloatArray = np.ptp(good, axis=0)
-    return np.where((found > 0) & np.isfinite(found), found, 1.0)
+    return np.array([good.min(axis=0), good.max(axis=0)]) if len(good) else np.full((2, f.shape[1]), np.nan)
 
 
 def check_memory(method: str, need: float, n: int, popsize: int) -> None:

@@ -213,10 +213,10 @@ class Population:
         k : int
             How many; they know nothing of each other.
         rng : Generator
-            Gives k places for the parents, then k n normal numbers.
+            Gives places for the parents, then k n normal numbers.
         parents : {"front", "all", "each"}
             Drawn uniformly from the front (where none is feasible, from the least infeasible), or from all; or each
-            in turn, in order of slot.
+            in turn, in order of slot, from anywhere on where k is no multiple of their number.
 
         Returns
         -------
@@ -224,7 +224,8 @@ class Population:
             Their slots, which `receive` takes; the slots are theirs until then.
         """
         if parents == "each":
-            chosen = np.resize(np.sort(self.members), k)
+            among = np.sort(self.members)
+            chosen = np.resize(np.roll(among, -rng.integers(len(among))) if k % len(among) else among, k)
         else:
             among = self._parents() if parents == "front" else self.members
             chosen = among[rng.integers(len(among), size=k)]

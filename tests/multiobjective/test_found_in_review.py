@@ -90,3 +90,43 @@ def test_a_start_that_is_text(tmp_path):
     """With a checkpoint, NumPy's own error came through."""
     with pytest.raises(ArgumentTypeError, match="`x0`"):
         lmcma.minimize_multi(two, "abc", 0.5, maxfev=10, checkpoint=tmp_path / "run.npz")
+
+
+def test_the_unit_of_the_penalty_comes_from_several_points():
+    """One row alone has no range: 1 was taken, for objectives of any size."""
+    es = lmcma.MOCMAES([0.5, 0.5], 0.3, popsize=4, bounds=(0, 1), rng=1)
+    seen = []
+    while es.nfev < 5:
+        x = es.ask(k=1)
+        seen.append(1e9 * two(x)[0])
+        es.tell(x, seen[-1:])
+    np.testing.assert_array_equal(es.state_dict()["extremes"], [np.min(seen, axis=0), np.max(seen, axis=0)])
+    before = es.state_dict()["extremes"]
+    x = es.ask()
+    es.tell(x, [[-1e12, -1e12]])
+    np.testing.assert_array_equal(es.state_dict()["extremes"], before)
+
+
+def test_a_short_generation_has_any_parents():
+    """Those of the first slots were taken, whatever the generation."""
+    es = lmcma.MOCMAES([0.5] * 3, 0.3, popsize=20, variant="generational", rng=1)
+    x = es.ask()
+    es.tell(x, two(x))
+    rng, parents = np.random.default_rng(1), set()
+    for _ in range(30):
+        population = type(es.population).from_state(es.population.state_dict())
+        slots = population.offspring(3, rng, parents="each")
+        parents |= set(population._census.parent[slots].tolist())
+    assert len(parents) == 20
+
+
+def test_constraints_once_told_are_told_always():
+    """Left out later, they counted as kept."""
+    es = lmcma.MOCMAES([0.5] * 3, 0.3, popsize=4, rng=1)
+    x = es.ask()
+    es.tell(x, two(x), x[:, :1] - 0.5)
+    x = es.ask()
+    with pytest.raises(ArgumentError, match="`g` must be told with every point"):
+        es.tell(x, two(x))
+    es.tell(x, two(x), x[:, :1] - 0.5)
+    assert es.nfev == 5
