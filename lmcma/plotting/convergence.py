@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lmcma.errors import ArgumentError, ArgumentTypeError, MissingDependencyError
+from lmcma.errors import ArgumentError
+from lmcma.plotting.panels import (
+    BLUE,
+    CYCLE,
+    GREEN,
+    LEGEND,
+    PURPLE,
+    SKY,
+    STYLES,
+    VERMILLION,
+    Curve,
+    Run,
+    draw,
+    drawable,
+    headline,
+    new_figure,
+    runs_of,
+)
 from lmcma.record.history import History
 from lmcma.result import Result
-from lmcma.typing import BoolArray, FloatArray
+from lmcma.typing import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
-Run: TypeAlias = "Result | History"
-
-# Okabe and Ito's colours, told apart by colour-blind readers too; the line styles tell them apart in grey.
-_BLUE, _VERMILLION, _GREEN, _PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
-_SKY, _ORANGE = "#56B4E9", "#E69F00"
-_CYCLE = (_BLUE, _VERMILLION, _GREEN, _PURPLE, _ORANGE, _SKY, "#000000")
-_STYLES = ("-", "--", "-.", ":")
-_LARGEST = 1e280
 _NAMED_COORDINATES = 16  # more curves are not labelled one by one
 _LOST_DIGITS = 1e-3  # a fall below this fraction of the first value shows that the optimum is near 0
 
@@ -78,7 +86,7 @@ def convergence(
     >>> [axes.get_title() for axes in figure.axes]
     ['Values, step size, axis ratio', 'Mean', 'Standard deviations', 'Shape of the distribution']
     """
-    runs = _runs(res)
+    runs = runs_of(res)
     if ax is not None and figure is not None:
         raise ArgumentError(
             "`ax` and `figure` exclude each other: give the axes of the first panel, or the whole figure."
@@ -95,26 +103,16 @@ def convergence(
         assert root is not None
         return root
     if figure is None:
-        figure = _new_figure()
+        figure = new_figure()
     axes = figure.subplots(2, 2, sharex=True)
-    for draw, one in zip((panels.values, panels.second, panels.third, panels.fourth), axes.flat, strict=True):
-        draw(one)
+    for panel, one in zip((panels.values, panels.second, panels.third, panels.fourth), axes.flat, strict=True):
+        panel(one)
     for one in axes[1]:
         one.set_xlabel("evaluations")
     text = panels.title if title is None else title
     if text:
         figure.suptitle(text, fontsize=11)
     return figure.figure
-
-
-def _new_figure() -> Figure:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingDependencyError(
-            "`lmcma.plotting` needs matplotlib, which is not installed: pip install 'lmcma[plot]'"
-        ) from error
-    return Figure(figsize=(10, 7), layout="constrained")
 
 
 # -------------------------------------------------------------------- what is drawn
@@ -127,17 +125,17 @@ class _Single:
         self.history, self.offset, self.label = history, offset, label
         self.nfev = history["nfev"]
         self.n = len(result.x) if result is not None else history["mean"].shape[1]
-        self.title = "" if result is None else _headline(result)
+        self.title = "" if result is None else headline(result)
 
     def values(self, ax: Axes) -> None:
         h = self.history
         curves = [
-            _Curve(h["best_f"] - self.offset, f"{self.label}, best so far", _BLUE, width=2.0, zorder=3),
-            _Curve(h["median_f"] - self.offset, f"{self.label}, median of the iteration", _SKY, width=0.9),
-            _Curve(h["sigma"], "step size σ", _GREEN, "--"),
-            _Curve(h["axis_ratio"], "axis ratio", _VERMILLION, "-."),
+            Curve(h["best_f"] - self.offset, f"{self.label}, best so far", BLUE, width=2.0, zorder=3),
+            Curve(h["median_f"] - self.offset, f"{self.label}, median of the iteration", SKY, width=0.9),
+            Curve(h["sigma"], "step size σ", GREEN, "--"),
+            Curve(h["axis_ratio"], "axis ratio", VERMILLION, "-."),
         ]
-        _draw(ax, "Values, step size, axis ratio", self.nfev, curves, log=True)
+        draw(ax, "Values, step size, axis ratio", self.nfev, curves, log=True)
 
     def second(self, ax: Axes) -> None:
         self._coordinates(ax, "Mean", self.history["mean"], log=False)
@@ -148,12 +146,12 @@ class _Single:
     def fourth(self, ax: Axes) -> None:
         h = self.history
         curves = [
-            _Curve(h["axis_ratio"], "axis ratio", _VERMILLION, "-."),
-            _Curve(h["max_std"], "largest standard deviation", _PURPLE, width=3.0),
-            _Curve(h["min_std"], "smallest standard deviation", "#000000", ":"),
-            _Curve(h["sigma"], "step size σ", _GREEN, "--"),
+            Curve(h["axis_ratio"], "axis ratio", VERMILLION, "-."),
+            Curve(h["max_std"], "largest standard deviation", PURPLE, width=3.0),
+            Curve(h["min_std"], "smallest standard deviation", "#000000", ":"),
+            Curve(h["sigma"], "step size σ", GREEN, "--"),
         ]
-        _draw(ax, "Shape of the distribution", self.nfev, curves, log=True)
+        draw(ax, "Shape of the distribution", self.nfev, curves, log=True)
 
     def _coordinates(self, ax: Axes, title: str, columns: Any, *, log: bool) -> None:
         """One line a coordinate, dark to light; few of them are numbered where they end."""
@@ -161,11 +159,9 @@ class _Single:
 
         k = columns.shape[1]
         colours = colormaps["viridis"](np.linspace(0, 0.85, k))
-        curves = [
-            _Curve(columns[:, i], "", colours[i], width=1.2 if k <= _NAMED_COORDINATES else 0.7) for i in range(k)
-        ]
+        curves = [Curve(columns[:, i], "", colours[i], width=1.2 if k <= _NAMED_COORDINATES else 0.7) for i in range(k)]
         of = f" of the first {k} of {self.n} coordinates" if k < self.n else ""
-        _draw(ax, title + of, self.nfev, curves, log=log)
+        draw(ax, title + of, self.nfev, curves, log=log)
         if 1 < k <= _NAMED_COORDINATES:
             _number_ends(ax, columns, colours, log=log)
 
@@ -181,7 +177,7 @@ class _Comparison:
     def values(self, ax: Axes) -> None:
         self._column(ax, f"Best {self.label}", "best_f", self.offset)
         if ax.get_lines():
-            ax.legend(**{**_LEGEND, "loc": "upper right"})
+            ax.legend(**{**LEGEND, "loc": "upper right"})
 
     def second(self, ax: Axes) -> None:
         self._column(ax, "Step size σ", "sigma")
@@ -195,70 +191,15 @@ class _Comparison:
 
     def _column(self, ax: Axes, title: str, column: str, offset: float = 0.0) -> None:
         for i, (name, (_, history)) in enumerate(self.runs.items()):
-            style = _STYLES[i % len(_STYLES)]  # 7 colours, 4 styles: 28 looks
-            curve = _Curve(history[column] - offset, name, _CYCLE[i % len(_CYCLE)], style, 1.6)
-            _draw(ax, title, history["nfev"], [curve], log=True, legend=False)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Curve:
-    y: FloatArray
-    label: str
-    colour: Any
-    style: str = "-"
-    width: float = 1.4
-    zorder: float = 2.0
-
-
-_LEGEND: Mapping[str, Any] = {"fontsize": 8, "framealpha": 0.7, "edgecolor": "none", "loc": "lower left"}
-
-
-def _drawable(y: FloatArray, log: bool) -> BoolArray:
-    """What fits on an axis; at the ends of the floating point numbers matplotlib's own margins overflow."""
-    ok: BoolArray = np.abs(y) < _LARGEST
-    return ok & (y > 1 / _LARGEST) if log else ok
-
-
-def _draw(ax: Axes, title: str, nfev: Any, curves: Sequence[_Curve], *, log: bool, legend: bool = True) -> None:
-    """Draw what can be drawn: infinities, NaN and, on a log scale, values <= 0 leave gaps."""
-    shown = 0
-    for curve in curves:
-        ok = _drawable(curve.y, log)
-        if not ok.any():
-            continue
-        shown += 1
-        # a point between two gaps has no line to show it
-        beside = np.concatenate([[False], ok, [False]])
-        lonely = ok & ~beside[:-2] & ~beside[2:]
-        ax.plot(
-            nfev,
-            np.where(ok, curve.y, np.nan),
-            color=curve.colour,
-            linestyle=curve.style,
-            linewidth=curve.width,
-            marker="o" if lonely.any() else "",
-            markersize=3,
-            markevery=lonely if lonely.any() else None,
-            label=curve.label or "_nolegend_",
-            zorder=curve.zorder,
-        )
-    ax.set_title(title, fontsize=10)
-    ax.grid(visible=True, color="#DDDDDD", linewidth=0.6)
-    ax.set_axisbelow(True)
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.tick_params(labelsize=8)
-    if shown and log:
-        ax.set_yscale("log")
-    elif not ax.get_lines():
-        ax.text(0.5, 0.5, "no finite values", transform=ax.transAxes, ha="center", va="center", color="#666666")
-    if shown and legend and any(curve.label for curve in curves):
-        ax.legend(**_LEGEND)
+            style = STYLES[i % len(STYLES)]  # 7 colours, 4 styles: 28 looks
+            curve = Curve(history[column] - offset, name, CYCLE[i % len(CYCLE)], style, 1.6)
+            draw(ax, title, history["nfev"], [curve], log=True, legend=False)
 
 
 def _number_ends(ax: Axes, columns: FloatArray, colours: FloatArray, *, log: bool) -> None:
     """Write the index of each coordinate beside the end of its curve, spread so that none hides another."""
     last = columns[-1]
-    ok = _drawable(last, log)
+    ok = drawable(last, log)
     if not ok.any():
         return
     index = np.flatnonzero(ok)
@@ -298,33 +239,6 @@ def _spread(places: FloatArray, gap: float) -> FloatArray:
 # -------------------------------------------------------------------- what is given
 
 
-def _runs(res: Any) -> dict[str, tuple[Result | None, History]]:
-    if isinstance(res, (Result, History)):
-        return {"": _run("res", res)}
-    if isinstance(res, Mapping):
-        if not res:
-            raise ArgumentError("`res` must name at least one run; the mapping is empty.")
-        return {str(label): _run(f"res[{label!r}]", run) for label, run in res.items()}
-    raise ArgumentTypeError(
-        f"`res` must be a Result, a History, or a mapping of label to one of these; got {type(res).__name__}."
-    )
-
-
-def _run(name: str, run: Any) -> tuple[Result | None, History]:
-    if not isinstance(run, (Result, History)):
-        raise ArgumentTypeError(f"`{name}` must be a Result or a History; got {type(run).__name__}.")
-    result = run if isinstance(run, Result) else None
-    history = run if isinstance(run, History) else run.get("history")
-    if history is None:
-        raise ArgumentError(
-            f"`{name}` has no history: the run was not recorded. "
-            "Run `minimize` with record=True (the default), or pass a History to the driver."
-        )
-    if not len(history):
-        raise ArgumentError(f"`{name}` has an empty history: the run ended before its first iteration was complete.")
-    return result, history
-
-
 def _offset(histories: Sequence[History], f_opt: float | None) -> tuple[float, str]:
     """What is subtracted from f on the log scale, and the name of the difference."""
     if f_opt is not None:
@@ -339,16 +253,3 @@ def _offset(histories: Sequence[History], f_opt: float | None) -> tuple[float, s
     if 0 < low <= _LOST_DIGITS * float(best.max()) or 0 < low == float(best.max()):
         return 0.0, "f"
     return low, "f − min f"
-
-
-def _headline(result: Result) -> str:
-    stop = result.get("stop")
-    method = result.get("method", "")
-    parts = [
-        str(method) if method else "",
-        f"n = {len(result.x)}",
-        f"{result.nfev} evaluations",
-        f"f = {result.fun:.6g}",
-        f"stopped by {stop.reason}" if stop is not None else "running",
-    ]
-    return ",  ".join(part for part in parts if part)

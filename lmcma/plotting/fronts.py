@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lmcma.errors import ArgumentError, ArgumentTypeError
-from lmcma.plotting.convergence import _CYCLE, _new_figure
+from lmcma.plotting.panels import CYCLE, new_figure
 from lmcma.result import MultiResult
 from lmcma.typing import FloatArray
 
@@ -82,7 +82,7 @@ def fronts(
         return root
     measured = any(run.hv_history is not None for run in runs.values())
     if figure is None:
-        figure = _new_figure()
+        figure = new_figure()
         figure.set_size_inches(13 if measured else 9, 4.5)
     axes = figure.subplots(1, 3 if measured else 2)
     _points(axes[0], runs, shown)
@@ -126,7 +126,7 @@ def _points(ax: Axes, runs: Mapping[str, MultiResult], shown: tuple[int, int]) -
             linestyle="none",
             marker=_MARKERS[k % len(_MARKERS)],
             markersize=3 if len(f) < 1000 else 1.5,
-            color=_CYCLE[k % len(_CYCLE)],
+            color=CYCLE[k % len(CYCLE)],
             label=label or None,
         )
     ax.set_xlabel(f"objective {shown[0] + 1}")
@@ -158,7 +158,7 @@ def _steps(ax: Axes, nfev: FloatArray, values: FloatArray, end: int, k: int, lab
     """A curve that stays as it is until the next entry, and to the end of the run."""
     if len(nfev):
         x, y = np.append(nfev, end), np.append(values, values[-1])
-        ax.plot(x, y, drawstyle="steps-post", color=_CYCLE[k % len(_CYCLE)], label=label or None)
+        ax.plot(x, y, drawstyle="steps-post", color=CYCLE[k % len(CYCLE)], label=label or None)
     ax.set_xscale("log")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from lmcma.errors import ArgumentError
-from lmcma.plotting.convergence import _CYCLE, _STYLES, Run, _Curve, _draw, _headline, _new_figure, _runs
+from lmcma.plotting.panels import CYCLE, STYLES, Curve, Run, draw, headline, new_figure, runs_of
 from lmcma.record.history import History
 from lmcma.result import Result
 from lmcma.surrogate.hyper import SEARCHED, HyperSearch
@@ -64,7 +64,7 @@ def models(
     >>> [axes.get_title() for axes in figure.axes]
     ['Best value', 'Error of the models', 'Generations on a model', 'Parameters of the models']
     """
-    runs = _runs(res)
+    runs = runs_of(res)
     for label, (_, history) in runs.items():
         if "model_error" not in history.columns:
             raise ArgumentError(
@@ -72,7 +72,7 @@ def models(
                 "'kl-acm'. Draw it with `convergence`."
             )
     if figure is None:
-        figure = _new_figure()
+        figure = new_figure()
     axes = figure.subplots(2, 2, sharex=True)
     panels = (
         (axes[0, 0], "Best value", "best_f", True),
@@ -81,15 +81,15 @@ def models(
     )
     for ax, name, column, log in panels:
         for k, (label, (_, history)) in enumerate(runs.items()):
-            curve = _Curve(history[column], label, _CYCLE[k % len(_CYCLE)], _STYLES[k % len(_STYLES)])
-            _draw(ax, name, history["nfev"], [curve], log=log, legend=column == "best_f")
+            curve = Curve(history[column], label, CYCLE[k % len(CYCLE)], STYLES[k % len(STYLES)])
+            draw(ax, name, history["nfev"], [curve], log=log, legend=column == "best_f")
     limit = SaACMParameters().threshold
     axes[0, 1].axhline(limit, color="0.6", linewidth=1, linestyle=":")
     _parameters(axes[1, 1], runs)
     for ax in axes[1]:
         ax.set_xlabel("evaluations")
     first = next(iter(runs.values()))[0]
-    text = title if title is not None else _headline(first) if len(runs) == 1 and first is not None else ""
+    text = title if title is not None else headline(first) if len(runs) == 1 and first is not None else ""
     if text:
         figure.suptitle(text, fontsize=11)
     return figure.figure
@@ -102,16 +102,16 @@ def _parameters(ax: Axes, runs: Mapping[str, tuple[Result | None, History]]) -> 
         low, high = HyperSearch(n, 0).box
         names = SEARCHED if len(runs) == 1 else SEARCHED[:1]
         curves = [
-            _Curve(
+            Curve(
                 (history[f"model_{name}"] - low[j]) / (high[j] - low[j]),
                 _LABELS[name] if len(runs) == 1 else label,
-                _CYCLE[(j + k) % len(_CYCLE)],
-                _STYLES[(j + k) % len(_STYLES)],
+                CYCLE[(j + k) % len(CYCLE)],
+                STYLES[(j + k) % len(STYLES)],
             )
             for j, name in enumerate(names)
         ]
         title = "Parameters of the models" if len(runs) == 1 else "Training points"
-        _draw(ax, title, history["nfev"], curves, log=False, legend=False)
+        draw(ax, title, history["nfev"], curves, log=False, legend=False)
     ax.set_ylabel("in units of their range", fontsize=8)
     ax.set_yticks([0, 0.5, 1])
     if len(runs) == 1:
