@@ -1,20 +1,17 @@
 """HMO-CMA-ES on bi-objective functions of COCO: targets of the hypervolume indicator reached within a budget.
 
-A share is that of the pairs of function and target reached, of the 58 targets 1, 10^-0.1, ..., 1e-5, 0, -1e-5, ...,
--1e-4 of COCO; in brackets the published share of HMO-CMA-ES on instances 1 to 10 (COCO data archive, 2016).
+A share is that of the pairs of function and target reached, of the 58 targets of `lmcma.bbob.targets`; in brackets the
+published share of HMO-CMA-ES on instances 1 to 10 (COCO data archive, 2016).
 """
-
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import lmcma
+from lmcma.bbob import score
 
 cocoex = pytest.importorskip("cocoex")
-TARGETS = np.concatenate([10.0 ** -np.linspace(0, 5, 51), [0.0], -(10.0 ** np.linspace(-5, -4, 6))])
-ROUNDING = 1e-9  # targets are logged in decimal
-BUDGETS = (10, 100, 1000, 10_000)  # evaluations / n
+BUDGETS = np.array([10.0, 100.0, 1000.0, 10_000.0])  # evaluations / n
 
 
 def shares(functions, dim, budget, instances="1", **options):
@@ -29,17 +26,11 @@ def shares(functions, dim, budget, instances="1", **options):
         while not es.stop():
             x = es.ask()
             es.tell(x, np.array([problem(row) for row in x]))
-    folder = Path(observer.result_folder)
+    folder = observer.result_folder
     del observer, suite, problem
-    reached = []
-    for path in sorted(folder.glob("**/*_hyp.dat")):
-        for trial in path.read_text().split("% instance")[1:]:
-            rows = [line.split()[:2] for line in trial.splitlines()[2:] if not line.startswith("%")]
-            nfev, indicator = np.array(rows, dtype=float).T
-            best = np.array([indicator[nfev <= b * dim].min(initial=np.inf) for b in BUDGETS])
-            reached.append((best[:, None] <= TARGETS + ROUNDING * np.abs(TARGETS)).mean(axis=1))
-    assert len(reached) == len(functions) * len(instances.split(","))
-    return np.mean(reached, axis=0)
+    results = score.load(folder)["hmo"]
+    assert sum(len(t.instances) for t in results.trials.values()) == len(functions) * len(instances.split(","))
+    return results.ecdf(dim, BUDGETS)
 
 
 @pytest.fixture(autouse=True)
