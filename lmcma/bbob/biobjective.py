@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,7 +17,7 @@ PYMOO_OPTIONS = ("pop_size", "n_offsprings")
 COMO_OPTIONS = ("kernels",)
 
 
-def nsga2(
+def pymoo(
     f: Callable[[FloatArray], FloatArray],
     x0: FloatArray,
     sigma0: float,
@@ -23,43 +25,21 @@ def nsga2(
     maxfev: int,
     seed: np.random.SeedSequence,
     options: Mapping[str, Any],
+    *,
+    baseline: str,
+    module: str,
+    name: str,
 ) -> str:
-    """NSGA-II with pymoo's operators, which stay in the box; `x0` is in the first population, `sigma0` not used."""
+    """The class `name` of pymoo with pymoo's operators, which stay in the box; `x0` is in the first population.
+
+    `sigma0` is not used.
+    """
     try:
-        from pymoo.algorithms.moo.nsga2 import NSGA2
+        kind = getattr(importlib.import_module(f"pymoo.algorithms.moo.{module}"), name)
+        from pymoo.core.problem import Problem
+        from pymoo.core.termination import NoTermination
     except ImportError as error:
-        raise _missing("nsga2", "pymoo") from error
-    return _pymoo(NSGA2, f, x0, box, seed, options)
-
-
-def sms_emoa(
-    f: Callable[[FloatArray], FloatArray],
-    x0: FloatArray,
-    sigma0: float,
-    box: tuple[float, float],
-    maxfev: int,
-    seed: np.random.SeedSequence,
-    options: Mapping[str, Any],
-) -> str:
-    """SMS-EMOA as `nsga2`; as many offspring as parents unless `n_offsprings` says otherwise."""
-    try:
-        from pymoo.algorithms.moo.sms import SMSEMOA
-    except ImportError as error:
-        raise _missing("sms-emoa", "pymoo") from error
-    return _pymoo(SMSEMOA, f, x0, box, seed, options)
-
-
-def _pymoo(
-    kind: Any,
-    f: Callable[[FloatArray], FloatArray],
-    x0: FloatArray,
-    box: tuple[float, float],
-    seed: np.random.SeedSequence,
-    options: Mapping[str, Any],
-) -> str:
-    from pymoo.core.problem import Problem
-    from pymoo.core.termination import NoTermination
-
+        raise _missing(baseline, "pymoo") from error
     n = len(x0)
     first, rest = seed.spawn(2)
     size = options.get("pop_size", 100)
@@ -75,6 +55,10 @@ def _pymoo(
         population.set("F", np.array([f(x) for x in population.get("X")]))
         algorithm.tell(infills=population)
     return "no new offspring"
+
+
+nsga2 = functools.partial(pymoo, baseline="nsga2", module="nsga2", name="NSGA2")
+sms_emoa = functools.partial(pymoo, baseline="sms-emoa", module="sms", name="SMSEMOA")  # as many offspring as parents
 
 
 def como_cma(
