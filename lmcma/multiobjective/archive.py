@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lmcma.arguments import as_count, as_point
-from lmcma.errors import ArgumentError, ShapeError, StateError
+from lmcma.errors import ArgumentError, ArgumentTypeError, ShapeError, StateError
 from lmcma.kernels import archive as kernels
 from lmcma.kernels import pareto
 from lmcma.kernels.archive import ALIVE, ENTERED, FREE, N_COUNT, Store
@@ -105,12 +105,17 @@ class Archive:
         x, f : (k, n), (k, n_obj) array_like
             Points and their objectives, finite, one after the other.
         eval_index : (k,) array_like of int, optional
-            Number of the evaluation, from 1 and increasing; by default on from the last.
+            Number of the evaluation, from 1 and never smaller than the one before; by default on from the last.
 
         Returns
         -------
         (k,) array of bool
             Which of them came in.
+
+        Raises
+        ------
+        ShapeError, ArgumentError, ArgumentTypeError
+            Arrays do not fit, `f` is not finite, or `eval_index` is not as said.
         """
         x = np.ascontiguousarray(x, dtype=np.float64)
         f = np.ascontiguousarray(f, dtype=np.float64)
@@ -121,10 +126,11 @@ class Archive:
             )
         if not np.isfinite(f).all():
             raise ArgumentError("`f` must be finite. Leave out the rows of failed evaluations.")
+        birth: IntArray
         if eval_index is None:
             birth = np.arange(self._told + 1, self._told + k + 1)
         else:
-            birth = np.asarray(eval_index, dtype=np.int64)
+            birth = _as_births(eval_index, k, self._told)
         return self.enter(x, f, birth) if k else np.empty(0, dtype=np.bool_)
 
     def enter(self, x: FloatArray, f: FloatArray, birth: IntArray) -> BoolArray:
@@ -375,6 +381,31 @@ def as_reference(reference: ArrayLike, n_obj: int) -> FloatArray:
     if point.shape != (n_obj,):
         raise ShapeError(f"`reference` must have shape ({n_obj},), one number per objective; got {point.shape}.")
     return point
+
+
+def _as_births(eval_index: ArrayLike, k: int, told: int) -> IntArray:
+    """`eval_index` as k numbers of evaluations, none smaller than the one before or the last one `told`."""
+    try:
+        given = np.asarray(eval_index)
+    except ValueError:  # rows of several lengths
+        given = np.asarray(None)
+    if given.dtype.kind not in "iu" and given.size:
+        raise ArgumentTypeError(
+            f"`eval_index` must be {k} integers, one per row of `f`; got {eval_index!r:.80}. Count evaluations from 1."
+        )
+    if given.shape != (k,):
+        raise ShapeError(f"`eval_index` must have shape ({k},), one number per row of `f`; got {given.shape}.")
+    birth = given.astype(np.int64)
+    if k and birth.min() < 1:
+        raise ArgumentError(f"`eval_index` must be >= 1; got {birth.min()}. Count evaluations from 1.")
+    before = np.append(told, birth)[:-1]
+    bad = np.flatnonzero(birth < before)
+    if len(bad):
+        raise ArgumentError(
+            f"`eval_index` must not decrease; got {birth[bad[0]]} at index {bad[0]} after {before[bad[0]]}. "
+            "Add points in the order of their evaluation."
+        )
+    return birth
 
 
 def _decade(nfev: int) -> int:

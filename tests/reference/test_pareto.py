@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from lmcma.errors import ArgumentError, ArgumentTypeError, ShapeError
 from lmcma.kernels import archive as archive_kernels
 from lmcma.kernels import pareto
 from lmcma.kernels.cholesky import rank_one, transform
@@ -256,6 +257,43 @@ def test_history_for_any_reference():
         killers = [i + 1 for i in range(len(f)) if twin.dominates(f[i], log.F[k])]
         assert death == (min(killers) if killers else -1)
         assert death == -1 or death > log.birth[k]
+
+
+@pytest.mark.parametrize(
+    ("eval_index", "error", "message"),
+    [
+        ([3], ShapeError, r"shape \(2,\), one number per row of `f`; got \(1,\)"),
+        (3, ShapeError, r"got \(\)"),
+        ([], ShapeError, r"got \(0,\)"),
+        ([[3, 4]], ShapeError, r"got \(1, 2\)"),
+        ([3, 4.5], ArgumentTypeError, r"must be 2 integers.*got \[3, 4.5\]"),
+        ([3, np.nan], ArgumentTypeError, "integers"),
+        (["3", "4"], ArgumentTypeError, "integers"),
+        ([True, True], ArgumentTypeError, "integers"),
+        ([[3], [4, 5]], ArgumentTypeError, "integers"),
+        ([0, 4], ArgumentError, "must be >= 1; got 0"),
+        ([3, -4], ArgumentError, "must be >= 1; got -4"),
+        ([4, 3], ArgumentError, "must not decrease; got 3 at index 1 after 4.*order of their evaluation"),
+        ([1, 3], ArgumentError, "must not decrease; got 1 at index 0 after 2"),
+    ],
+)
+def test_numbers_of_evaluations_that_cannot_be(eval_index, error, message):
+    """They were taken as they came: numbers were cut to integers, and kernels read beyond a list too short."""
+    archive = Archive(1, reference=(4, 4))
+    archive.add([[0.0], [1.0]], [[1, 3], [3, 1]])
+    before = archive.state_dict()
+    with pytest.raises(error, match=f"`eval_index` .*{message}"):
+        archive.add([[2.0], [3.0]], [[2, 2], [0, 3.5]], eval_index)
+    np.testing.assert_equal(archive.state_dict(), before)
+
+
+def test_numbers_of_evaluations():
+    archive = Archive(1, reference=(4, 4))
+    archive.add([[0.0], [1.0]], [[1, 3], [3, 1]], [5, 5])  # one evaluation may have had several points
+    assert archive.add(np.empty((0, 1)), np.empty((0, 2)), []).tolist() == []
+    archive.add([[2.0]], [[2, 2]], np.array([7], dtype=np.uint8))
+    archive.add([[3.0]], [[0, 3.5]])
+    assert archive.eval_index.tolist() == [8, 5, 7, 5]
 
 
 @pytest.mark.parametrize("n_obj", [2, 3])
