@@ -97,7 +97,7 @@ def measure(front: Front, reference: FloatArray) -> tuple[float, float]:
     while slot != END:
         u, v = front.f[slot, 0], front.f[slot, 1]
         if u < reference[0] and v < top:
-            total, error = pareto.add(total, error, (reference[0] - u) * (top - v))
+            total, error = pareto.add(total, error, pareto.rectangle(u, reference[0], v, top))
             top = v
         slot = front.link[slot, 1]
     return total, error

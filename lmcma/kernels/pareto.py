@@ -66,15 +66,17 @@ def hypervolume(f: FloatArray, reference: FloatArray) -> float:
     height = reference[1]
     for row in order(f):
         if f[row, 0] < reference[0] and f[row, 1] < height:
-            area, error = add(area, error, (reference[0] - f[row, 0]) * (height - f[row, 1]))
+            area, error = add(area, error, rectangle(f[row, 0], reference[0], f[row, 1], height))
             height = f[row, 1]
     return area + error
 
 
 @kernel
 def add(total: float, error: float, term: float) -> tuple[float, float]:
-    """The sum and what rounding took from it, one term later (Neumaier 1974)."""
+    """The sum and what rounding took from it, one term later (Neumaier 1974); nothing from an infinite sum."""
     new = total + term
+    if new == math.inf:
+        return new, 0.0
     if abs(total) >= abs(term):
         error += (total - new) + term
     else:
@@ -83,13 +85,24 @@ def add(total: float, error: float, term: float) -> tuple[float, float]:
 
 
 @kernel
-def box(width: float, height: float) -> float:
+def rectangle(left: float, right: float, low: float, high: float) -> float:
+    """Area between finite sides; infinite only where it is beyond the largest number, though a side may be."""
+    width, height = right - left, high - low
+    if width == math.inf:
+        return 2.0 * ((0.5 * right - 0.5 * left) * height)
+    if height == math.inf:
+        return 2.0 * (width * (0.5 * high - 0.5 * low))
+    return width * height
+
+
+@kernel
+def box(left: float, right: float, low: float, high: float) -> float:
     """What a point adds alone: 0 where it is equal to a neighbour or outside; infinite only where a side is."""
-    if not (width > 0 and height > 0):
+    if not (right > left and high > low):
         return 0.0
-    if width == math.inf or height == math.inf:
+    if right == math.inf or high == math.inf:
         return math.inf
-    return min(width * height, _LARGEST)
+    return min(rectangle(left, right, low, high), _LARGEST)
 
 
 @kernel
@@ -103,7 +116,7 @@ def contributions(f: FloatArray, reference: FloatArray) -> FloatArray:
     for t in range(k):
         right = min(f[t + 1, 0], reference[0]) if t + 1 < k else reference[0]
         top = min(f[t - 1, 1], reference[1]) if t > 0 else reference[1]
-        out[t] = box(right - f[t, 0], top - f[t, 1])
+        out[t] = box(f[t, 0], right, f[t, 1], top)
     return out
 
 
@@ -215,11 +228,13 @@ def gain(front: Front, before: int, u: float, v: float, reference: FloatArray) -
     while last != END and f[last, 1] >= v:
         last = link[last, 1]
     right = min(f[last, 0], r1) if last != END else r1
-    area = (right - u) * (top - v)
+    area = rectangle(u, right, v, top)
+    if area == math.inf:  # and so is the hypervolume then
+        return area
     slot = link[before, 1]
     while slot != last:  # less what the points that it dominates had
         height = min(f[slot, 1], r2)
-        area -= (right - min(f[slot, 0], r1)) * (top - height)
+        area -= rectangle(min(f[slot, 0], r1), right, height, top)
         top = height
         slot = link[slot, 1]
     return area
@@ -263,7 +278,7 @@ def contribution(front: Front, slot: int, reference: FloatArray) -> float:
     f, before, after = front.f, front.link[slot, 0], front.link[slot, 1]
     right = min(f[after, 0], reference[0]) if after != END else reference[0]
     top = min(f[before, 1], reference[1]) if before != END else reference[1]
-    return box(right - f[slot, 0], top - f[slot, 1])
+    return box(f[slot, 0], right, f[slot, 1], top)
 
 
 @kernel

@@ -162,7 +162,7 @@ class Archive:
     def _note_all(self, birth: IntArray, area: FloatArray) -> None:
         """Keep those of several values, one a row, that `_note` would keep in the end."""
         if len(birth) > 1:
-            rows = np.flatnonzero(np.diff(area, prepend=-np.inf) > 0)  # it grew; those may be last of their part
+            rows = np.flatnonzero(np.append(True, area[1:] > area[:-1]))  # it grew; those may be last of their part
             decades = np.floor(_PER_DECADE * np.log10(birth[rows]))
             for row in rows[np.append(decades[1:] != decades[:-1], True)].tolist():
                 self._note(int(birth[row]), float(area[row]))
@@ -263,6 +263,8 @@ class Archive:
 
     def hypervolume(self, reference: ArrayLike | None = None) -> float:
         """The volume that the points dominate and the reference does not, by default the one of the archive.
+
+        Infinite only where it is beyond the largest number.
 
         Raises
         ------

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from types import ModuleType
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from lmcma.errors import MissingDependencyError
 from lmcma.typing import BoolArray, FloatArray, IntArray
+
+_LARGEST = np.finfo(np.float64).max
+_POWERS = 1000  # of two, that a volume may have on the way
 
 
 def library() -> ModuleType:
@@ -44,8 +49,14 @@ def nondominated(f: FloatArray) -> BoolArray:
 
 
 def hypervolume(f: FloatArray, reference: FloatArray) -> float:
-    """Volume dominated by `f`, (k, m), and not by the reference, (m,)."""
-    return float(library().hypervolume(f, ref=reference)) if len(f) else 0.0
+    """Volume dominated by `f`, (k, m), and not by the reference, (m,); infinite only beyond the largest number."""
+    if not len(f):
+        return 0.0
+    volume = float(library().hypervolume(f, ref=reference))
+    if volume < math.inf:
+        return volume
+    small, exponent = _shrunk(f, reference)
+    return float(_grown(library().hypervolume(small, ref=np.zeros_like(reference)), exponent))
 
 
 def contributions(f: FloatArray, reference: FloatArray | None) -> FloatArray:
@@ -56,6 +67,10 @@ def contributions(f: FloatArray, reference: FloatArray | None) -> FloatArray:
     """
     r = f.max(axis=0) if reference is None else reference
     alone: FloatArray = np.array(library().hv_contributions(f, ref=r), dtype=np.float64)
+    if not np.isfinite(alone).all():
+        small, exponent = _shrunk(f, r)
+        again = _grown(library().hv_contributions(small, ref=np.zeros_like(r)), exponent)
+        alone = np.where(np.isfinite(alone), alone, np.minimum(again, _LARGEST))
     if reference is None:
         m = f.shape[1]
         for j in range(m):
@@ -64,3 +79,23 @@ def contributions(f: FloatArray, reference: FloatArray | None) -> FloatArray:
             if np.count_nonzero(same) == 1:
                 alone[same] = np.inf
     return alone
+
+
+def _shrunk(f: FloatArray, reference: FloatArray) -> tuple[FloatArray, int]:
+    """`f` minus the reference, in units in which no volume overflows, and their product as a power of two.
+
+    Points that are not better than the reference are at 0.
+    """
+    with np.errstate(over="ignore"):
+        unit = np.where(np.isinf(f - reference).any(axis=0), 0.5, 1.0)
+    less = unit * f - unit * reference
+    less[(f >= reference).any(axis=1)] = 0.0
+    power = np.frexp(less.min(axis=0))[1] - _POWERS // len(reference)
+    return np.ldexp(less, -power), int((power + (unit < 1)).sum())
+
+
+def _grown(volume: ArrayLike, exponent: int) -> FloatArray:
+    """Volumes in units of a power of two."""
+    with np.errstate(over="ignore"):
+        grown: FloatArray = np.ldexp(volume, exponent)
+    return grown

@@ -1,6 +1,8 @@
 """Non-domination, hypervolume, rank-one updates and the (1+1)-CMA individual in plain NumPy, from the papers."""
 
+import itertools
 import math
+from fractions import Fraction
 
 import numpy as np
 
@@ -30,6 +32,21 @@ def hypervolume(f, reference):
     front = nondominated(f[(f < reference).all(axis=1)])
     tops = np.concatenate([[reference[1]], front[:-1, 1]])
     return float(((reference[0] - front[:, 0]) * (tops - front[:, 1])).sum())
+
+
+def exact_hypervolume(f, reference):
+    """Cells of a grid that a point dominates, in fractions; any number of objectives, infinite where too large."""
+    r = [Fraction(v) for v in reference]
+    points = [[Fraction(v) for v in row] for row in f if (np.asarray(row) < reference).all()]
+    grid = [sorted({row[j] for row in points} | {r[j]}) for j in range(len(r))]
+    volume = Fraction(0)
+    for cell in itertools.product(*(itertools.pairwise(ticks) for ticks in grid)):
+        if any(all(a <= low for a, (low, _) in zip(row, cell, strict=True)) for row in points):
+            volume += math.prod(high - low for low, high in cell)
+    try:
+        return float(volume)
+    except OverflowError:
+        return math.inf
 
 
 def contributions(f, reference):

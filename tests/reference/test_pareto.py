@@ -5,7 +5,7 @@ import math
 import moocore
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -20,6 +20,7 @@ from tests.reference import pareto_twin as twin
 # few values: ties and duplicates in plenty
 SETS = arrays.arrays(np.float64, st.tuples(st.integers(0, 25), st.just(2)), elements=st.integers(0, 7).map(float))
 REFERENCE = np.array([6.0, 5.0])  # with points outside
+LARGE = st.sampled_from([s * v for v in (1e308, 1.7e308, 1e160, 1e154, 3.0, 1e-5) for s in (1, -1)] + [0.0])
 
 
 # -------------------------------------------------------------------- factors and individuals
@@ -163,6 +164,30 @@ def test_sets_of_none_one_and_two():
         assert ranks(points).tolist() == [1] * len(f)
     assert pareto.contributions(np.array([[0.0, 1.0], [1.0, 0.0]]), np.full(2, np.inf)).tolist() == [np.inf, np.inf]
     assert pareto.contributions(np.zeros((2, 2)), np.full(2, np.inf)).tolist() == [0, 0]
+
+
+@given(
+    st.integers(2, 4).flatmap(
+        lambda m: st.tuples(arrays.arrays(float, (4, m), elements=LARGE), st.tuples(*[LARGE] * m))
+    )
+)
+@example((np.array([[0, 1], [-1e308, 2]]), (4.0, 4.0)))
+@example((np.array([[-1e308, 3.999], [-1.5e308, 3.9995]]), (1e308, 4.0)))
+def test_numbers_whose_differences_overflow(given):
+    """The hypervolume became NaN: infinity minus itself, or times 0."""
+    f, reference = given
+    archive = Archive(1, len(reference), reference=reference)
+    for k in range(len(f)):
+        archive.add([[k]], f[k : k + 1])
+        expected = pytest.approx(twin.exact_hypervolume(f[: k + 1], reference), rel=1e-12)
+        assert archive.hypervolume() == expected
+        assert hypervolume(f[: k + 1], reference) == expected
+    archive = Archive(1, len(reference), reference=reference)
+    archive.add(np.zeros((len(f), 1)), f)  # all at once
+    assert archive.hypervolume() == expected
+    history = archive.hypervolume_history()[:, 1]
+    assert (history[1:] > history[:-1]).all()
+    assert np.isfinite(contributions(f, reference)).all()
 
 
 # -------------------------------------------------------------------- fronts that grow
