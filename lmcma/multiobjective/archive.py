@@ -77,7 +77,9 @@ class Archive:
         self._limits = np.full(self.n_obj, np.inf) if self.reference is None else self.reference
         self._told = 0  # evaluations
         self._history: list[tuple[int, float]] = []
-        self._measured = 0  # entries when the hypervolume was measured last, three objectives and more
+        # three objectives and more
+        self._measured = 0  # entries when the hypervolume was noted last
+        self._volume = ((0, 0), 0.0)  # (entries, points thinned) when it was measured last, and what it was
         self._clear(_START)
 
     def _clear(self, capacity: int) -> None:
@@ -276,7 +278,10 @@ class Archive:
                 raise ArgumentError("`reference` must be given, here or to the archive; got None.")
             if self.n_obj == 2:
                 return float(self._store.area.sum())
-            return many.hypervolume(self.F, self.reference)
+            now = (self.entered, self.thinned)
+            if self._volume[0] != now:  # it takes long, and `hv_target` asks for it often
+                self._volume = (now, many.hypervolume(self.F, self.reference))
+            return self._volume[1]
         r = as_reference(reference, self.n_obj)
         return float(pareto.hypervolume(self.F, r)) if self.n_obj == 2 else many.hypervolume(self.F, r)
 

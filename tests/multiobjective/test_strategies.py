@@ -8,7 +8,7 @@ import pytest
 
 import lmcma
 from lmcma.errors import ArgumentError, ArgumentTypeError, ObjectiveError, ProtocolError, ShapeError, StateError
-from lmcma.multiobjective import HMOCMAES, MOCMAES, UPMOCMAES, hypervolume, nondominated
+from lmcma.multiobjective import HMOCMAES, MOCMAES, UPMOCMAES, hypervolume, many, nondominated
 from lmcma.strategies.protocol import Strategy
 from tests.multiobjective.problems import spheres, zdt1
 from tests.strategies import assert_same_state
@@ -159,6 +159,21 @@ def test_budget_and_limits(make):
         make(hv_target=1.0, reference=None)
     with pytest.raises(ArgumentError, match="hv_target"):
         es.limit(ftarget=1.0)
+
+
+def test_target_of_three_objectives(monkeypatch):
+    """The hypervolume was measured at every `stop()`, whether points had come in or not."""
+    measured = []
+    measure = many.hypervolume
+    monkeypatch.setattr(many, "hypervolume", lambda f, r: measured.append(len(f)) or measure(f, r))
+    es = MOCMAES([0.5] * 3, 0.3, n_obj=3, popsize=5, reference=(9, 9, 9), hv_target=705, rng=1)
+    while not es.stop():
+        x = es.ask()
+        es.tell(None, np.array([((x - e) ** 2).sum(axis=1) for e in np.eye(3)]).T)
+        es.stop()
+    assert len(measured) <= es.archive.entered < es.nfev
+    assert es.stop().reason == "hypervolume"
+    assert es.result().hypervolume == measure(es.archive.F, np.full(3, 9.0)) >= 705
 
 
 @every

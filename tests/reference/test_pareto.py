@@ -14,7 +14,7 @@ from lmcma.kernels import archive as archive_kernels
 from lmcma.kernels import pareto
 from lmcma.kernels.cholesky import rank_one, transform
 from lmcma.kernels.elitist import Individuals, begin, constants, covariance_step, success_step
-from lmcma.multiobjective import Archive, contributions, hypervolume, nondominated, ranks
+from lmcma.multiobjective import Archive, contributions, hypervolume, many, nondominated, ranks
 from tests.reference import pareto_twin as twin
 
 # few values: ties and duplicates in plenty
@@ -319,6 +319,30 @@ def test_numbers_of_evaluations():
     archive.add([[2.0]], [[2, 2]], np.array([7], dtype=np.uint8))
     archive.add([[3.0]], [[0, 3.5]])
     assert archive.eval_index.tolist() == [8, 5, 7, 5]
+
+
+def test_hypervolume_of_three_objectives_is_measured_once(monkeypatch):
+    """Strategies with an `hv_target` measured it anew at every `stop()`."""
+    measured = []
+    measure = many.hypervolume
+    monkeypatch.setattr(many, "hypervolume", lambda f, r: measured.append(len(f)) or measure(f, r))
+    rng = np.random.default_rng(4)
+    f = 1 - rng.dirichlet(np.ones(3), 12)  # none dominates another
+    archive = Archive(1, 3, reference=(1, 1, 1), max_rows=10)
+    for k in range(12):
+        archive.add([[k]], f[k : k + 1])
+        volumes = {archive.hypervolume() for _ in range(3)}
+        archive.add([[k]], f[k : k + 1])  # does not come in
+        volumes.add(archive.hypervolume())
+        assert volumes == {measure(archive.F, np.ones(3))}
+    assert archive.thinned
+    assert len(measured) <= 12 + 1  # and for the history, before points went
+    count = len(measured)
+    other = Archive.from_state(archive.state_dict())
+    assert other.hypervolume() == other.hypervolume() == archive.hypervolume()
+    assert len(measured) == count + 1
+    assert archive.hypervolume((2, 2, 2)) > 1  # another reference
+    assert archive.hypervolume() == measure(archive.F, np.ones(3))
 
 
 @pytest.mark.parametrize("n_obj", [2, 3])
