@@ -145,6 +145,7 @@ class Restarts:
         self._tally = Tally()
         self._finished: list[Run] = []
         self._nfev = self._nit = self._nfail = 0  # all but those of the strategy that is running
+        self._sums: dict[str, float] = {}  # of other numbers in the results of those runs, see `adds_up`
         self._best_x = self.x0.copy()
         self._best_f = math.nan
         self._phase = _RUN
@@ -294,6 +295,7 @@ class Restarts:
             popsize=inner.popsize,
             method=self.method,
             runs=[*self._finished, *([self._run(inner.fun)] if self._phase in (_RUN, _MEAN) else [])],
+            **self._added_up(inner),
         )
 
     def snapshot(self) -> Mapping[str, Any]:
@@ -308,11 +310,16 @@ class Restarts:
             raise ProtocolError(f"`ask` has nothing to offer any more: {self.stop()}. End when `stop()` is not None.")
         if self._phase == _BETWEEN:
             self._nfev, self._nit = self.nfev, self.nit
-            self._nfail += self._inner.result().nfail
+            inner = self._inner.result()
+            self._nfail, self._sums = self._nfail + inner.nfail, self._added_up(inner)
             waiting = self._inner.waiting
             self._inner = self._make()
             self._inner.inject(waiting)
             self._phase = _RUN
+
+    def _added_up(self, inner: Result) -> dict[str, float]:
+        """Those numbers of all runs that a strategy has in its result, and that can be summed."""
+        return {name: self._sums.get(name, 0) + inner[name] for name in getattr(self._inner, "adds_up", ())}
 
     def _make(self) -> Strategy:
         """The strategy of the planned run."""
@@ -420,6 +427,7 @@ class Restarts:
             "nfev": self._nfev,
             "nit": self._nit,
             "nfail": self._nfail,
+            "sums": dict(self._sums),
             "best_x": self._best_x.copy(),
             "best_f": self._best_f,
             "phase": self._phase,
@@ -456,6 +464,7 @@ class Restarts:
             es._plan = Plan(**{**state["plan"], "kind": Kind(state["plan"]["kind"])})
             es._finished = [_run_from(state["finished"][k]) for k in sorted(state["finished"], key=int)]
             es._nfev, es._nit, es._nfail = (int(state[k]) for k in ("nfev", "nit", "nfail"))
+            es._sums = dict(state["sums"])
             es._best_x, es._best_f = np.array(state["best_x"]), float(state["best_f"])
             es._phase, es._mean_asked = str(state["phase"]), bool(state["mean_asked"])
             es._inner = registry.from_state(state["inner"])

@@ -109,6 +109,7 @@ class PopulationStrategy(ABC):
 
     method: ClassVar[str]
     n_obj: ClassVar[int] = 1
+    adds_up: ClassVar[tuple[str, ...]] = ()  # further numbers in `result` that are summed over the runs of a chain
 
     def __init__(
         self,

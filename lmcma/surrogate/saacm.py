@@ -210,7 +210,7 @@ class SaACMES(CMAES):
     Notes
     -----
     `ask` trains models and searches on them, `tell` tries parameters: from 20 variables on both may take seconds.
-    `result` has `model_fits`, `model_nfev` and `model_seconds`; that of a chain of restarts has not.
+    `result` has `model_fits`, `model_nfev` and `model_seconds`, that of a chain of restarts their sums.
 
     What departs from the author's program: ties in the order of the model count as half an error (a constant model
     would have none otherwise), tied points do not order each other, a generation on the model that breaks the
@@ -235,6 +235,7 @@ class SaACMES(CMAES):
     """
 
     method: ClassVar[str] = "saacm"
+    adds_up: ClassVar[tuple[str, ...]] = ("model_fits", "model_nfev", "model_failures", "model_seconds")
     later_options: ClassVar[Mapping[str, Any]] = MappingProxyType({"hyper_rest": 20})
 
     def __init__(
@@ -346,7 +347,7 @@ class SaACMES(CMAES):
     def result(self) -> Result:
         """As of `CMAES`, with the number of models, of their evaluations, and the seconds that they took."""
         result = super().result()
-        for name in ("model_fits", "model_nfev", "model_failures", "model_seconds"):
+        for name in self.adds_up:
             result[name] = getattr(self, name)
         return result
 

@@ -324,6 +324,24 @@ def test_restarts_begin_with_an_empty_archive():
     assert es.result().method == "ipop-saacm"
 
 
+def test_a_chain_counts_the_models_of_all_runs(tmp_path):
+    """Its result had no such counts."""
+    es = lmcma.make("ipop-saacm", [1.0, 1.0], 0.5, x0_box=(-2, 2), rng=1, maxfev=1500, hyper_popsize=0)
+    runs, last = [], None
+    while not es.stop():
+        x = es.ask()
+        if es._inner is not last:
+            last = es._inner
+            runs.append(last)
+        es.tell(x, ellipsoid(x))
+    lmcma.save(es, tmp_path / "chain")
+    assert len(runs) > 1
+    for result in (es.result(), lmcma.load(tmp_path / "chain").result()):
+        assert result.model_fits == sum(run.model_fits for run in runs) > runs[-1].model_fits > 0
+        assert result.model_nfev == sum(run.model_nfev for run in runs)
+        assert result.model_seconds == pytest.approx(sum(run.model_seconds for run in runs))
+
+
 def test_rows_that_are_nan_and_points_of_the_caller():
     es = run(SaACMES(np.ones(4), 1.0, rng=1, hyper_popsize=0, stop="none"), sphere, 5)
     size = len(es.archive[1])
