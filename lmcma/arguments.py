@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lmcma.errors import ArgumentError, ArgumentTypeError, ShapeError, near_miss
+from lmcma.errors import ArgumentError, ArgumentTypeError, ShapeError
 from lmcma.typing import FloatArray, IntArray
 
 
@@ -215,10 +215,10 @@ def as_positive(name: str, value: Any) -> float:
     return number
 
 
-def one_of(name: str, value: str, known: tuple[str, ...]) -> str:
-    """`value`, which must be one of the names `known`."""
-    if value not in known:
-        raise ArgumentError(f"`{name}`: there is no {value!r}; {near_miss(str(value), known)}")
+def one_of(name: str, value: Any, known: tuple[Any, ...]) -> Any:
+    """`value`, which must be one of those `known`: text, or objects such as False."""
+    if not any(value is k or (isinstance(k, str) and isinstance(value, str) and value == k) for k in known):
+        raise ArgumentError(f"`{name}` must be one of {', '.join(map(repr, known))}; got {value!r:.80}.")
     return value
 
 

@@ -31,6 +31,7 @@ from lmcma.arguments import (
     as_stds,
     check_finite,
     check_inside,
+    one_of,
 )
 from lmcma.errors import ArgumentError, MemoryLimitError, ObjectiveError, ShapeError
 from lmcma.multiobjective.archive import Archive
@@ -89,9 +90,8 @@ class MultiObjectiveStrategy(ABC):
             width = self.high - self.low
         self._width = np.where(np.isfinite(width), width, _REACH * self.sigma0 * self.scale)
         self._bounded = bool(np.isfinite(self.low).any() or np.isfinite(self.high).any())
-        if archive not in ("front", "log"):
-            raise ArgumentError(f"`archive` must be 'front' or 'log'; got {archive!r}.")
-        self.archive = Archive(n, self._n_obj, reference=reference, log=archive == "log")
+        log = one_of("archive", archive, ("front", "log")) == "log"
+        self.archive = Archive(n, self._n_obj, reference=reference, log=log)
         self.limit(maxfev=maxfev, maxiter=maxiter, hv_target=hv_target)
         self._rng = random.generator(rng)
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lmcma import random
-from lmcma.arguments import as_count
+from lmcma.arguments import as_count, one_of
 from lmcma.errors import ArgumentError, ShapeError
 from lmcma.kernels import covariance as kernels
 from lmcma.kernels import stopping
@@ -222,9 +222,9 @@ class CMAES(PopulationStrategy):
         rng: random.Seed = None,
     ) -> None:
         active = active if isinstance(active, str) else bool(active)  # numpy's False, too
-        _check_choice("active", active, ("weights", "2010", False))
-        _check_choice("constants", constants, ("tutorial", "bbob"))
-        _check_choice("lazy", lazy, ("fast", "reference"))
+        one_of("active", active, ("weights", "2010", False))
+        one_of("constants", constants, ("tutorial", "bbob"))
+        one_of("lazy", lazy, ("fast", "reference"))
         super().__init__(
             x0,
             sigma0,
@@ -534,11 +534,6 @@ def _rules_of(robust: bool) -> StopRules:
     """The default rules."""
     rules = dataclasses.replace(PROFILES["bbob"], maxiter=None)
     return dataclasses.replace(rules, conditioncov=None, equalfunvals=None, tolhistfun=None) if robust else rules
-
-
-def _check_choice(name: str, value: object, known: tuple[object, ...]) -> None:
-    if not any(value is k or (isinstance(k, str) and value == k) for k in known):
-        raise ArgumentError(f"`{name}` must be one of {', '.join(map(repr, known))}; got {value!r}.")
 
 
 def _iterations(name: str, value: object, default: int) -> int:

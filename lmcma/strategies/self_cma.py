@@ -20,12 +20,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lmcma import random
-from lmcma.arguments import as_point
+from lmcma.arguments import as_point, one_of
 from lmcma.kernels import covariance as kernels
 from lmcma.kernels import self_adaptation, stopping
 from lmcma.kernels.selection import path_goes_on
 from lmcma.strategies.base import PopulationStrategy, default_popsize, shared_parts
-from lmcma.strategies.cma import CMAES, _check_choice
+from lmcma.strategies.cma import CMAES
 from lmcma.termination import StopOption, StopRules
 from lmcma.typing import BoolArray, FloatArray, State
 
@@ -119,7 +119,7 @@ class SelfCMAES(CMAES):
         max_memory: float | None = None,
         rng: random.Seed = None,
     ) -> None:
-        _check_choice("rates0", rates0, ("uniform", "default"))
+        one_of("rates0", rates0, ("uniform", "default"))
         x0 = as_point("x0", x0)
         super().__init__(
             x0,

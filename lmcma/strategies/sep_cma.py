@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lmcma import random
-from lmcma.arguments import as_count
-from lmcma.errors import ArgumentError
+from lmcma.arguments import as_count, one_of
 from lmcma.kernels import normals, stopping
 from lmcma.kernels import separable as kernels
 from lmcma.kernels.chunks import Chunks
@@ -132,8 +131,7 @@ class SepCMAES(PopulationStrategy):
         threads: int = 1,
         rng: random.Seed = None,
     ) -> None:
-        if variant not in VARIANTS:
-            raise ArgumentError(f"`variant` must be one of {', '.join(map(repr, VARIANTS))}; got {variant!r}.")
+        one_of("variant", variant, VARIANTS)
         super().__init__(
             x0,
             sigma0,
