@@ -149,6 +149,21 @@ def test_indicators_of_three_objectives(f):
     np.testing.assert_allclose(contributions(f, [4, 4, 4]), moocore.hv_contributions(f, ref=[4, 4, 4]), atol=1e-12)
 
 
+@pytest.mark.parametrize("n_obj", [2, 3])
+def test_domination_depends_on_the_order_of_values_only(n_obj):
+    """Any strictly increasing transform of an objective leaves ranks and archive as they are."""
+    rng = np.random.default_rng(n_obj)
+    f, x = rng.integers(1, 30, (300, n_obj)).astype(float), rng.standard_normal((300, 4))
+    other = np.column_stack([np.exp(f[:, 0]), -1 / f[:, 1], *f[:, 2:].T ** 3])
+    np.testing.assert_array_equal(ranks(other), ranks(f))
+    np.testing.assert_array_equal(nondominated(other), nondominated(f))
+    a, b = Archive(4, n_obj), Archive(4, n_obj)
+    np.testing.assert_array_equal(a.add(x, f), b.add(x, other))
+    np.testing.assert_array_equal(a.X, b.X)
+    np.testing.assert_array_equal(a.eval_index, b.eval_index)
+    assert 1 < len(a) < 300
+
+
 def test_rows_that_are_not_finite():
     f = [[1, 3], [np.nan, 0], [2, 2], [0, -np.inf], [np.inf, 0]]
     assert ranks(f).tolist() == [1, 2, 1, 2, 2]
