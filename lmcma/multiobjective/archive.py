@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lmcma.arguments import as_count, as_point
-from lmcma.errors import ArgumentError, ArgumentTypeError, ShapeError, StateError
+from lmcma.errors import ArgumentError, ArgumentTypeError, ProtocolError, ShapeError, StateError
 from lmcma.kernels import archive as kernels
 from lmcma.kernels import pareto
 from lmcma.kernels.archive import ALIVE, ENTERED, FREE, N_COUNT, Store
@@ -284,6 +284,30 @@ class Archive:
             return self._volume[1]
         r = as_reference(reference, self.n_obj)
         return float(pareto.hypervolume(self.F, r)) if self.n_obj == 2 else many.hypervolume(self.F, r)
+
+    def estimated_reference(self) -> FloatArray:
+        """A reference point from the front as it is, (n_obj,): its worst values, and a tenth of its ranges more.
+
+        It moves with the front: measure all of a comparison against one, such as that of the union of their fronts.
+
+        Raises
+        ------
+        ProtocolError
+            The archive is empty.
+
+        Examples
+        --------
+        >>> from lmcma import Archive
+        >>> archive = Archive(1, log=True)
+        >>> _ = archive.add([[0.0], [1.0]], [[1.0, 4.0], [3.0, 2.0]])
+        >>> archive.hypervolume_history(archive.estimated_reference()).round(2).tolist()
+        [[1.0, 0.44], [2.0, 0.84]]
+        """
+        if not len(self):
+            raise ProtocolError("`estimated_reference` needs points; the archive has none. Add some first.")
+        F = self.F
+        nadir: FloatArray = F.max(axis=0)
+        return nadir + 0.1 * (nadir - F.min(axis=0))
 
     def hypervolume_history(self, reference: ArrayLike | None = None) -> FloatArray:
         """How the hypervolume grew: rows (evaluations, value), (r, 2).

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from lmcma.errors import ArgumentError, ArgumentTypeError, ShapeError
+from lmcma.errors import ArgumentError, ArgumentTypeError, ProtocolError, ShapeError
 from lmcma.kernels import archive as archive_kernels
 from lmcma.kernels import pareto
 from lmcma.kernels.cholesky import rank_one, transform
@@ -281,6 +281,19 @@ def test_as_moarchiving():
         assert archive.hypervolume() == pytest.approx(float(other.hypervolume), rel=1e-12)
     inside = (archive.F < [0.9, 1.2]).all(axis=1)
     np.testing.assert_array_equal(archive.F[inside], np.array(list(other)))
+
+
+def test_estimated_reference():
+    archive = Archive(1, log=True)
+    with pytest.raises(ProtocolError, match="the archive has none"):
+        archive.estimated_reference()
+    archive.add(np.zeros((1, 1)), [[1.0, 2.0]])
+    np.testing.assert_array_equal(archive.estimated_reference(), [1.0, 2.0])  # one point has no range
+    archive.add(np.zeros((3, 1)), [[0.0, 5.0], [9.0, 9.0], [3.0, 0.0]])
+    np.testing.assert_allclose(archive.estimated_reference(), [3.3, 5.5])  # of the front only
+    assert archive.hypervolume_history(archive.estimated_reference())[-1, 1] == pytest.approx(
+        hypervolume(archive.F, (3.3, 5.5))
+    )
 
 
 def test_history_for_any_reference():
