@@ -288,7 +288,8 @@ class Archive:
     def estimated_reference(self) -> FloatArray:
         """A reference point from the front as it is, (n_obj,): its worst values, and a tenth of its ranges more.
 
-        It moves with the front: measure all of a comparison against one, such as that of the union of their fronts.
+        Of an objective that has but one value on the front a tenth of that value, or 0.1 where it is 0. The point moves
+        with the front: measure all of a comparison against one, such as that of the union of their fronts.
 
         Raises
         ------
@@ -305,9 +306,11 @@ class Archive:
         """
         if not len(self):
             raise ProtocolError("`estimated_reference` needs points; the archive has none. Add some first.")
-        F = self.F
-        nadir: FloatArray = F.max(axis=0)
-        return nadir + 0.1 * (nadir - F.min(axis=0))
+        ideal, nadir = self.F.min(axis=0), self.F.max(axis=0)
+        tenth = np.where(nadir > ideal, 0.1 * nadir - 0.1 * ideal, 0.1 * np.where(nadir == 0, 1.0, np.abs(nadir)))
+        largest = np.finfo(np.float64).max
+        with np.errstate(over="ignore"):
+            return np.clip(nadir + tenth, -largest, largest)
 
     def hypervolume_history(self, reference: ArrayLike | None = None) -> FloatArray:
         """How the hypervolume grew: rows (evaluations, value), (r, 2).

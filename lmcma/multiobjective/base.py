@@ -43,7 +43,7 @@ from lmcma.typing import BoolArray, FloatArray, IntArray, State
 
 FORMAT = 1
 PENALTY = 1e-6  # of a step of one width beyond a bound, in units of the range of an objective
-_FIRST = 5  # evaluations, at least, whose objectives give the unit of the penalty
+_FIRST = 5  # finite rows, at least, whose objectives give the unit of the penalty
 _BARREN = 10  # evaluations per variable without one finite row, from the first on, after which something must be wrong
 _REACH = 10  # width of the region of interest in units of sigma0, where no bounds say more
 FOREIGN = 0.3  # step size of the caller's own points, in units of sigma0: 0.03 of that width
@@ -99,7 +99,8 @@ class MultiObjectiveStrategy(ABC):
         self._nit = 0
         self._nfail = 0
         self._barren = 0  # evaluations since the last finite row
-        self._extremes = np.full((2, self._n_obj), np.nan)  # least and largest objectives among the first evaluations
+        self._extremes = np.full((2, self._n_obj), np.nan)  # least and largest objectives among the first finite rows
+        self._n_extremes = 0  # those rows
         self._constraint_scale = np.empty(0)
         # the batch out for evaluation
         self._x = np.empty((0, n))  # its points; none: no batch is out
@@ -285,6 +286,8 @@ class MultiObjectiveStrategy(ABC):
             Nothing was asked, or a row is told twice.
         ShapeError
             `x`, `f`, `g`, `ids` do not fit each other or the batch.
+        ArgumentError
+            A point of the caller's own is not within the bounds; `g` was told before, and is left out.
         ObjectiveError
             No row was finite for 10 n evaluations.
         """
@@ -482,7 +485,7 @@ class MultiObjectiveStrategy(ABC):
     def _violations(self, g: ArrayLike | None, k: int) -> tuple[FloatArray, FloatArray]:
         """How much each of k points violates the constraints, NaN where that failed; and the scale of each of them."""
         if g is None:
-            if len(self._constraint_scale):
+            if len(self._constraint_scale) and k:
                 raise ArgumentError(
                     f"`g` must be told with every point once it was told; got None, for {k} points. "
                     "Tell numpy.nan where it is unknown: those points count as failed."
@@ -527,8 +530,9 @@ class MultiObjectiveStrategy(ABC):
         foreign = [(x[row], f[row], violation[row]) for row in range(k) if own[row]]  # what was injected
         foreign, self._foreign = foreign + self._foreign, []
         if self._bounded:
-            if self._nfev - len(f) < _FIRST or math.isnan(self._extremes[0, 0]):
+            if self._n_extremes < _FIRST:
                 self._extremes = _extremes(np.concatenate([self._extremes, f]))
+                self._n_extremes += int(np.isfinite(f).all(axis=1).sum())
             ranges = self._extremes[1] - self._extremes[0]
             f[k:] += PENALTY * self._excess[:, None] * np.where((ranges > 0) & np.isfinite(ranges), ranges, 1.0)
         self._x = self._x[:0]
@@ -564,6 +568,7 @@ class MultiObjectiveStrategy(ABC):
             "nfail": self._nfail,
             "barren": self._barren,
             "extremes": self._extremes.copy(),
+            "n_extremes": self._n_extremes,
             "constraint_scale": self._constraint_scale.copy(),
             "x": self._x.copy(),
             "excess": self._excess.copy(),
@@ -614,6 +619,7 @@ class MultiObjectiveStrategy(ABC):
         self._rng = random.generator_from_state(state["rng"])
         self._nfev, self._nit, self._nfail = int(state["nfev"]), int(state["nit"]), int(state["nfail"])
         self._barren, self._n_injected = int(state["barren"]), int(state["injected"])
+        self._n_extremes = int(state["n_extremes"])
         for name in ("extremes", "constraint_scale", "x", "excess", "f", "violation", "waiting"):
             setattr(self, f"_{name}", np.array(state[name], dtype=np.float64))
         for name in ("received", "own"):

@@ -209,7 +209,8 @@ class SaACMES(CMAES):
 
     Notes
     -----
-    `ask` trains models and searches on them, `tell` tries parameters: from 20 variables on both may take seconds.
+    `ask` trains models and searches on them, `tell` tries parameters: `ask` may take seconds from 40 variables on, and
+    `tell`, with that search, from 20 on.
     `result` has `model_fits`, `model_nfev` and `model_seconds`, that of a chain of restarts their sums.
 
     What departs from the author's program: ties in the order of the model count as half an error (a constant model

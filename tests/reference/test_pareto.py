@@ -288,12 +288,19 @@ def test_estimated_reference():
     with pytest.raises(ProtocolError, match="the archive has none"):
         archive.estimated_reference()
     archive.add(np.zeros((1, 1)), [[1.0, 2.0]])
-    np.testing.assert_array_equal(archive.estimated_reference(), [1.0, 2.0])  # one point has no range
+    np.testing.assert_allclose(archive.estimated_reference(), [1.1, 2.2])  # one point has no range
+    assert archive.hypervolume_history(archive.estimated_reference())[-1, 1] > 0
     archive.add(np.zeros((3, 1)), [[0.0, 5.0], [9.0, 9.0], [3.0, 0.0]])
     np.testing.assert_allclose(archive.estimated_reference(), [3.3, 5.5])  # of the front only
     assert archive.hypervolume_history(archive.estimated_reference())[-1, 1] == pytest.approx(
         hypervolume(archive.F, (3.3, 5.5))
     )
+    flat = Archive(1, 3)
+    flat.add(np.zeros((2, 1)), [[0.0, 2.0, 3.0], [0.0, 1.0, 5.0]])
+    np.testing.assert_allclose(flat.estimated_reference(), [0.1, 2.1, 5.2])
+    huge = Archive(1)
+    huge.add(np.zeros((2, 1)), [[1e308, -1.7e308], [-1.7e308, 1.7e308]])
+    assert np.isfinite(huge.estimated_reference()).all()
 
 
 def test_history_for_any_reference():
