@@ -30,7 +30,6 @@ import lmcma  # noqa: E402
 from lmcma import testfunctions  # noqa: E402
 from lmcma.surrogate.ranksvm import Settings, train  # noqa: E402
 from lmcma.surrogate.saacm import SaACMES, default_intensity, default_points  # noqa: E402
-from lmcma.testfunctions import ellipsoid  # noqa: E402
 
 
 def median(action: Callable[[], object], repeats: int) -> float:
@@ -89,7 +88,7 @@ def main() -> None:
         rng = np.random.default_rng(n)
         N = default_points(n)
         Z = rng.standard_normal((n, N))
-        f = ellipsoid(Z.T)
+        f = testfunctions.ellipsoid(Z.T)
         settings = Settings(N)
         model = train(Z, f, settings)
         assert model is not None
@@ -108,7 +107,7 @@ def main() -> None:
                 t0 = time.perf_counter()
                 x = es.ask()
                 middle = time.perf_counter()
-                values = ellipsoid(x)
+                values = testfunctions.ellipsoid(x)
                 t1 = time.perf_counter()
                 es.tell(x, values)
                 times.append(time.perf_counter() - t1 + middle - t0)

@@ -101,6 +101,7 @@ class MultiObjectiveStrategy(ABC):
         self._barren = 0  # evaluations since the last finite row
         self._extremes = np.full((2, self._n_obj), np.nan)  # least and largest objectives among the first finite rows
         self._n_extremes = 0  # those rows
+        self._unit = np.ones(self._n_obj)  # of the penalty: the ranges of those rows
         self._constraint_scale = np.empty(0)
         # the batch out for evaluation
         self._x = np.empty((0, n))  # its points; none: no batch is out
@@ -533,8 +534,8 @@ class MultiObjectiveStrategy(ABC):
             if self._n_extremes < _FIRST:
                 self._extremes = _extremes(np.concatenate([self._extremes, f]))
                 self._n_extremes += int(np.isfinite(f).all(axis=1).sum())
-            ranges = self._extremes[1] - self._extremes[0]
-            f[k:] += PENALTY * self._excess[:, None] * np.where((ranges > 0) & np.isfinite(ranges), ranges, 1.0)
+                self._unit = _ranges(self._extremes)
+            f[k:] += PENALTY * self._excess[:, None] * self._unit
         self._x = self._x[:0]
         self._received = self._received[:0]
         if k == 0:
@@ -622,6 +623,7 @@ class MultiObjectiveStrategy(ABC):
         self._n_extremes = int(state["n_extremes"])
         for name in ("extremes", "constraint_scale", "x", "excess", "f", "violation", "waiting"):
             setattr(self, f"_{name}", np.array(state[name], dtype=np.float64))
+        self._unit = _ranges(self._extremes)
         for name in ("received", "own"):
             setattr(self, f"_{name}", np.array(state[name], dtype=np.bool_))
         columns = (state["foreign_x"], state["foreign_f"], state["foreign_violation"])
@@ -633,6 +635,12 @@ def _extremes(f: FloatArray) -> FloatArray:
     """The least and the largest of each objective among the finite rows, (2, n_obj); NaN without any."""
     good = f[np.isfinite(f).all(axis=1)]
     return np.array([good.min(axis=0), good.max(axis=0)]) if len(good) else np.full((2, f.shape[1]), np.nan)
+
+
+def _ranges(extremes: FloatArray) -> FloatArray:
+    """From the least to the largest of each objective, 1 where that is no number > 0."""
+    found: FloatArray = extremes[1] - extremes[0]
+    return np.where((found > 0) & np.isfinite(found), found, 1.0)
 
 
 def check_memory(method: str, need: float, n: int, popsize: int) -> None:

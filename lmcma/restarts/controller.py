@@ -27,6 +27,7 @@ from lmcma.errors import ArgumentError, ProtocolError, RestartWarning, ShapeErro
 from lmcma.restarts.schemes import SCHEMES, Kind, Plan, Scheme, Tally, book, next_run
 from lmcma.result import Result, outcome
 from lmcma.strategies.base import FORMAT, NO_LIMIT
+from lmcma.strategies.checks import check_format
 from lmcma.strategies.protocol import Strategy
 from lmcma.termination import Stop, StopOption, StopReason, StopRules, first_of, stop_rules
 from lmcma.typing import FloatArray, IntArray, State
@@ -438,8 +439,7 @@ class Restarts:
     @classmethod
     def from_state(cls, state: State) -> Self:
         """The chain whose `state_dict` this is."""
-        if state.get("format") != FORMAT:
-            raise StateError(f"`state['format']` must be {FORMAT}; got {state.get('format')!r}.")
+        check_format(state, FORMAT)
         try:
             finite = {k: None if state[k] == off else state[k] for k, off in NO_LIMIT.items()}
             box = state["x0_box"]

@@ -19,6 +19,11 @@ def check_head(state: State, method: str, number: int) -> None:
             f"`state` must be of method {method!r}; got {state.get('method')!r}. "
             "lmcma.from_state finds the class by itself."
         )
+    check_format(state, number)
+
+
+def check_format(state: State, number: int) -> None:
+    """Raise a `StateError` unless `state` is in the format of this number."""
     if state.get("format") != number:
         raise StateError(
             f"`state['format']` must be {number}; got {state.get('format')!r}. Read it with the version that wrote it."

@@ -11,11 +11,10 @@ from numpy.typing import ArrayLike
 
 from lmcma import registry
 from lmcma.arguments import as_batch, as_bounds, as_box, as_point, as_points, as_stds, as_values
-from lmcma.errors import StateError
 from lmcma.kernels.batch import probed, unchanged_rows
 from lmcma.result import Result
 from lmcma.strategies.base import probe_stride
-from lmcma.strategies.checks import reading_state
+from lmcma.strategies.checks import check_format, reading_state
 from lmcma.strategies.protocol import Strategy
 from lmcma.termination import Stop
 from lmcma.transforms.coordinates import Coordinates
@@ -226,8 +225,7 @@ class Mapped:
     @classmethod
     def from_state(cls, state: State) -> Self:
         """The strategy whose `state_dict` this is."""
-        if state.get("format") != FORMAT:
-            raise StateError(f"`state['format']` must be {FORMAT}; got {state.get('format')!r}.")
+        check_format(state, FORMAT)
         with reading_state():
             arrays = {name: np.array(value, dtype=np.float64) for name, value in state["coordinates"].items()}
             es = cls(registry.from_state(state["inner"]), Coordinates(**arrays), state["x0"])
