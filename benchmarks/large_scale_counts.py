@@ -78,6 +78,7 @@ ANCHORS: dict[Cell, float] = {
 OPTIONS = {"lm-cma-es": {"mirrored": True}}
 ROSENBROCK_SEEDS = 41
 LONG = 2e6  # evaluations; so long cells have three seeds
+MOST = 5e6  # evaluations where there is no anchor
 
 
 def band(cell: Cell) -> float:
@@ -92,7 +93,7 @@ def rotation(n: int) -> np.ndarray:
 
 
 def evaluations(cell: Cell, seed: int) -> float:
-    """Evaluations until the first candidate reaches 1e-10; NaN where five times the anchor do not."""
+    """Evaluations until the first candidate reaches 1e-10; NaN where five times the anchor, or `MOST`, do not."""
     method, name, n = cell
     f = getattr(testfunctions, name.removeprefix("rotated_"))
     if name.startswith("rotated_"):
@@ -102,7 +103,7 @@ def evaluations(cell: Cell, seed: int) -> float:
     sigma0 = 5.0 if band(cell) == 0.1 else 3.0
     local = {"profile": "none", "tolhistfun": 1e-12 if name == "rosenbrock" else None}
     es = lmcma.make(method, x0, sigma0, rng=seed, stop=local, **OPTIONS.get(method, {}))
-    most = 5 * ANCHORS[cell] if np.isfinite(ANCHORS[cell]) else 1e8
+    most = 5 * ANCHORS[cell] if np.isfinite(ANCHORS[cell]) else MOST
     x = np.empty((es.popsize, n))
     while es.nfev < most and not es.stop():
         values = f(es.ask(out=x))

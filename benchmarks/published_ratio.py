@@ -1,6 +1,6 @@
 r"""ERT of our campaigns over published ERT, as a geometric mean with a bootstrapped interval, and areas under ECDFs.
 
-    python benchmarks/published_ratio.py FOLDER METHOD ALGORITHM RESULTS:BUDGET[:FUNCTIONS] ...
+    python benchmarks/published_ratio.py [--targets 1e-7] FOLDER METHOD ALGORITHM RESULTS:BUDGET[:FUNCTIONS] ...
     python benchmarks/published_ratio.py reference bipop-acma BIPOPaCMA \
         bbob_runs/acma-2012-small.csv.gz:1e5 bbob_runs/acma-2012-large.csv.gz:2e4
 
@@ -10,17 +10,19 @@ standard targets, empty where it was not reached), and `published-area.csv`, wit
 post-processed data, and are not part of this project.
 
 FUNCTIONS, such as 1-5,8, are those of RESULTS that count, by default all. Several RESULTS of the same problems, such as
-from campaigns with different seeds, count as one.
+from campaigns with different seeds, count as one. Of the standard targets all count, or those of `--targets`.
+METHOD may be several names, a,b: of each of the RESULTS the first one counts that is there.
 
 Only targets whose published ERT is at most half the BUDGET (evaluations per dimension) count; "missed" are those among
 them that our trials never hit. The interval is over our trials, for the
 published ERT is one number. It is just as uncertain, however: a single function is flagged where log ratio / (sqrt(2)
 standard deviation of ours) > 2.33, p < 0.01 of one side; so many tests flag some by chance, and how many are expected
-is printed. Areas are compared at the largest power of ten within the budget.
+is printed. Areas are compared at the largest power of ten within the budget, where RESULTS have all functions.
 """
 
 from __future__ import annotations
 
+import argparse
 import csv
 import dataclasses
 import math
@@ -36,6 +38,7 @@ from lmcma.bbob.score import Results, Trials
 from lmcma.bbob.targets import PRECISIONS
 
 LEVEL = 2.33
+N_FUNCTIONS = {"bbob": 24, "bbob-noisy": 30, "bbob-largescale": 24}
 
 
 def rows(path: Path, suite: str, algorithm: str) -> list[dict[str, str]]:
@@ -48,14 +51,19 @@ def rows(path: Path, suite: str, algorithm: str) -> list[dict[str, str]]:
     return found
 
 
-def published(folder: Path, suite: str, algorithm: str, budgets: dict[int, float]) -> Reference:
-    """ERT of one algorithm, without targets whose ERT is above half the budget of their dimension."""
+def published(
+    folder: Path, suite: str, algorithm: str, budgets: dict[int, float], targets: tuple[float, ...]
+) -> Reference:
+    """ERT of one algorithm at some of the standard targets, where it is at most half the budget of the dimension."""
+    counted = np.isin(PRECISIONS.standard, targets)
     erts = {}
     for row in rows(folder / "published.csv", suite, algorithm):
         dim = int(row["dimension"])
         values = np.array([float(row[f"1e{round(np.log10(t))}"] or "inf") for t in PRECISIONS.standard])
         ert = np.full(len(PRECISIONS.grid), np.inf)
-        ert[PRECISIONS.index(PRECISIONS.standard)] = np.where(values <= 0.5 * budgets.get(dim, 0) * dim, values, np.inf)
+        ert[PRECISIONS.index(PRECISIONS.standard)] = np.where(
+            counted & (values <= 0.5 * budgets.get(dim, 0) * dim), values, np.inf
+        )
         erts[int(row["function"]), dim] = ert
     return Reference(algorithm, erts)
 
@@ -72,20 +80,31 @@ def joined(a: Trials, b: Trials) -> Trials:
 
 
 def main() -> None:
-    if len(sys.argv) < 5:
-        sys.exit(__doc__)
-    folder, method, algorithm = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], epilog=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--targets", default=",".join(map(str, PRECISIONS.standard)))
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("method")
+    parser.add_argument("algorithm")
+    parser.add_argument("results", nargs="+", help="RESULTS:BUDGET[:FUNCTIONS]")
+    options = parser.parse_args()
+    folder, method, algorithm = options.folder, options.method, options.algorithm
+    targets = tuple(float(target) for target in options.targets.split(","))
+    if unknown := set(targets) - set(PRECISIONS.standard):
+        parser.error(f"--targets must be among {PRECISIONS.standard}; got {unknown}")
     trials, budgets = {}, {}
-    for argument in sys.argv[4:]:
+    for argument in options.results:
         path, budget, functions = (*argument.split(":"), "1-200")[:3]
-        part = load(path).results[method]
+        found_methods = load(path).results
+        part = next(found_methods[name] for name in method.split(",") if name in found_methods)
         wanted = [problem for problem in part.trials if problem[0] in numbers(functions)]
         for problem in wanted:
             found = part.trials[problem]
             trials[problem] = joined(trials[problem], found) if problem in trials else found
         budgets |= dict.fromkeys(part.dims(), float(budget))
     ours = Results(method, part.suite, trials)
-    theirs = published(folder, ours.suite, algorithm, budgets)
+    theirs = published(folder, ours.suite, algorithm, budgets, targets)
     areas = {
         (int(r["dimension"]), float(r["budget"])): float(r["area"])
         for r in rows(folder / "published-area.csv", ours.suite, algorithm)
@@ -97,7 +116,7 @@ def main() -> None:
             f"{r.value:.3f} [{r.low:.3f}, {r.high:.3f}] over {r.targets} targets of {r.problems} functions, "
             f"{r.only_b} missed"
         )
-        if len(dims) == 1:
+        if len(dims) == 1 and len(ours.functions(dims[0])) == N_FUNCTIONS[ours.suite]:
             budget = 10.0 ** math.floor(math.log10(budgets[dims[0]]) + 1e-9)
             area = ours.area(dims[0], budget)
             line += f"; area to {budget:g} D: {area:.4f} - {areas[dims[0], budget]:.4f}"
