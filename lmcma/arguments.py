@@ -51,13 +51,20 @@ def as_points(name: str, x: ArrayLike, n: int) -> FloatArray:
     return points
 
 
+def shape_of(x: ArrayLike) -> tuple[int, ...]:
+    """The shape of `x`; (0,) where it has none."""
+    try:
+        return np.shape(x)
+    except ValueError:  # rows of different lengths
+        return (0,)
+
+
 def as_starts(x0: ArrayLike) -> FloatArray:
     """`x0`, (n,) or (k, n), as a (k, n) array of finite numbers, k >= 1."""
-    shape = np.shape(x0)
-    points = as_points("x0", x0, shape[-1] if shape else 1)
-    if not points.size or len(shape) not in (1, 2):
-        raise ShapeError(f"`x0` must have shape (n,) or (k, n), one start a row; got {shape}.")
-    return points
+    shape = shape_of(x0)
+    if 0 in shape or len(shape) > 2:
+        raise ShapeError(f"`x0` must have shape (n,) or (k, n), one start a row; got {x0!r:.80}.")
+    return as_points("x0", x0, shape[-1] if shape else 1)
 
 
 def as_batch(x: ArrayLike, k: int, n: int) -> FloatArray:

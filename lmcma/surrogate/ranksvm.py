@@ -14,7 +14,7 @@ from typing import Self, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lmcma.arguments import as_points, as_positive, as_values
+from lmcma.arguments import as_points, as_positive, as_values, shape_of
 from lmcma.errors import ArgumentError, ProtocolError, ShapeError
 from lmcma.kernels import ranksvm as kernels
 from lmcma.kernels.ascent import square
@@ -117,14 +117,6 @@ def _numbers(settings: Settings) -> tuple[float, float, float, float]:
     return settings.c_base, settings.c_pow, settings.c_sigma, settings.sweeps
 
 
-def _shape(x: ArrayLike) -> tuple[int, ...]:
-    """The shape of `x`; (0,) where it has none."""
-    try:
-        return np.shape(x)
-    except ValueError:  # rows of different lengths
-        return (0,)
-
-
 class RankSVM:
     """Ranking support vector machine: learns an order of points, and predicts that of others.
 
@@ -180,7 +172,7 @@ class RankSVM:
             `x` and `f` do not fit each other, or are not numbers.
         """
         values = as_values(f)
-        shape = _shape(x)
+        shape = shape_of(x)
         points = as_points("x", x, shape[-1] if shape else 1)
         if len(shape) != 2 or len(points) != len(values):
             raise ShapeError(f"`x` must have a row for each of the {len(values)} values; got shape {shape}.")

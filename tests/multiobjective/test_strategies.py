@@ -358,6 +358,9 @@ def test_arguments():
         UPMOCMAES([0.3] * N, 0.3, n_obj=3)
     with pytest.raises(lmcma.errors.MemoryLimitError, match="popsize"):
         MOCMAES([0.3] * 10_000, 0.3, popsize=10**6)
+    for starts in ([[1.0, 2.0], [3.0]], [], np.zeros((2, 2, 2))):
+        with pytest.raises(ShapeError, match="one start a row"):
+            MOCMAES(starts, 0.3)
     starts = np.arange(2.0 * N).reshape(2, N)
     np.testing.assert_array_equal(MOCMAES(starts, 0.3, rng=1).ask()[:2], starts)
 
