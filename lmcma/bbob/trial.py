@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from lmcma import driver
 from lmcma.bbob.baselines import BASELINES
 from lmcma.bbob.campaign import Campaign, MethodSpec
+from lmcma.bbob.optima import CLOSE, measured_optimum
 from lmcma.bbob.suites import suite
 from lmcma.typing import FloatArray
 
@@ -45,25 +47,36 @@ class Outcome:
 class Objective:
     """An observed problem that ends the trial at its final target and at `maxfev` calls, exactly.
 
-    COCO does not count a point with NaN; counting calls here keeps a broken method from running for ever.
+    COCO does not count a point with NaN; counting calls here keeps a broken method from running for ever. A value of
+    `optimum` hits the final target, too: with noise COCO does not tell.
     """
 
-    def __init__(self, problem: Any, maxfev: int, n_obj: int = 1) -> None:
+    def __init__(self, problem: Any, maxfev: int, n_obj: int = 1, optimum: float = math.nan) -> None:
         self._problem = problem
         self._left = maxfev
         self._n_obj = n_obj
+        self._optimum = optimum
+        self._optimal = False  # the last value
         self.calls = 0
+
+    @property
+    def target(self) -> bool:
+        """Whether the final target is hit."""
+        return self._optimal or bool(self._problem.final_target_hit)
 
     def one(self, x: FloatArray) -> Any:
         """The value at `x`; `TrialOver` in place of the value that would be the first one too many."""
-        if self._problem.final_target_hit:
+        if self.target:
             raise TrialOver("target")
         if self._left <= 0:
             raise TrialOver("budget")
         self._left -= 1
         self.calls += 1
         f = self._problem(x)
-        return float(f) if self._n_obj == 1 else f
+        if self._n_obj > 1:
+            return f
+        self._optimal = abs(f - self._optimum) <= CLOSE
+        return float(f)
 
     def batch(self, x: FloatArray) -> FloatArray:
         """The values of the rows of `x`, (k,) or, with several objectives, (k, n_obj)."""
@@ -110,7 +123,8 @@ def run(campaign: Campaign, spec: MethodSpec, problem: Any, repetition: int = 0)
     x0 = start(campaign, function, dim, instance, repetition)
     seed = seeds("method", campaign.seed, campaign.suite, function, dim, instance, repetition, spec.name)
     maxfev = campaign.max_evaluations(dim)
-    objective = Objective(problem, maxfev, suite(campaign.suite).n_obj)
+    optimum = measured_optimum(function, instance) if campaign.suite == "bbob-noisy" else math.nan
+    objective = Objective(problem, maxfev, suite(campaign.suite).n_obj, optimum)
     try:
         if spec.method in BASELINES:
             baseline = BASELINES[spec.method].run
@@ -121,8 +135,8 @@ def run(campaign: Campaign, spec: MethodSpec, problem: Any, repetition: int = 0)
             reason = str(stop.reason) if stop is not None else "end"
     except TrialOver as end:
         reason = end.reason
-    if problem.final_target_hit:
+    if objective.target:
         reason = "target"
     elif objective.calls >= maxfev:
         reason = "budget"
-    return Outcome(objective.calls, bool(problem.final_target_hit), reason)
+    return Outcome(objective.calls, objective.target, reason)
