@@ -75,8 +75,9 @@ class Objective:
         f = self._problem(x)
         if self._n_obj > 1:
             return f
-        self._optimal = abs(f - self._optimum) <= CLOSE
-        return float(f)
+        value = float(f)
+        self._optimal = abs(value - self._optimum) <= CLOSE
+        return value
 
     def batch(self, x: FloatArray) -> FloatArray:
         """The values of the rows of `x`, (k,) or, with several objectives, (k, n_obj)."""

@@ -83,7 +83,8 @@ def test_noise_does_not_depend_on_what_ran_before(tmp_path: Path) -> None:
 def test_trials_with_noise_end_at_the_optimum(tmp_path: Path) -> None:
     """COCO does not tell; ours end late enough not to miss the last target, and soon after it."""
     keys: dict[str, Any] = {"suite": "bbob-noisy", "methods": "bipop-cma", "budget": 3000}
-    runner.run(plan(tmp_path, functions="101-107,109,112,115", instances="1,15", **keys))
+    summary = runner.run(plan(tmp_path, functions="101-107,109,112,115", instances="1,15", **keys))
+    assert (summary.finished, summary.failures) == (10, [])
     trials = score.load(tmp_path)["bipop-cma"].trials.values()
     hits, lengths = np.concatenate([t.hits[:, -1] for t in trials]), np.concatenate([t.lengths for t in trials])
     ended = lengths < 6000
