@@ -2,7 +2,7 @@ r"""Evaluations of the surrogate-assisted methods to 1e-10, against CMA-ES with 
 
     python benchmarks/surrogate_counts.py [--methods saacm,saacm-k,kl-acm] [--dims 5,10] [--functions ...] [--seeds 5]
         [--hyper-popsize 0] [--jobs 2] [--pycma]
-    python benchmarks/surrogate_counts.py --pycma --methods saacm-k --dims 10,20 --seeds 15 \
+    python benchmarks/surrogate_counts.py --pycma --methods saacm-k,quad-cma --dims 10,20 --seeds 15 \
         --functions rosenbrock,rotated_different_powers,bent_cigar,ellipsoid
 
 Functions are those of `lmcma.testfunctions`, with ``rotated_`` before the name turned by a random rotation, and
@@ -57,7 +57,7 @@ def evaluations(job: Job) -> tuple[float, float]:
 
         _, es = cma.fmin_lq_surr2(f, x0, 2, {"seed": seed, "verbose": -9, "ftarget": 1e-10, "maxfevals": 2e4 * n})
         return (es.countevals if es.best.f <= 1e-10 else np.nan), np.nan
-    chosen = PAPER if method == "cma" else options
+    chosen = {"cma": PAPER, "quad-cma": {}}.get(method, options)
     es = lmcma.make(method, x0, 2.0, rng=seed, ftarget=1e-10, maxfev=10**4 * n, **chosen)
     while not es.stop():
         x = es.ask()

@@ -28,6 +28,7 @@ _LAZY = {
     "UPMOCMAES": "lmcma.multiobjective",
     "History": "lmcma.record.history",
     "Restarts": "lmcma.restarts",
+    "QuadCMAES": "lmcma.surrogate",
     "RankSVM": "lmcma.surrogate",
     "Result": "lmcma.result",
     "RmES": "lmcma.strategies.rm_es",
@@ -70,7 +71,7 @@ if TYPE_CHECKING:
     from lmcma.strategies.self_cma import SelfCMAES
     from lmcma.strategies.sep_cma import SepCMAES
     from lmcma.strategies.vkd_cma import VkDCMA
-    from lmcma.surrogate import RankSVM, SaACMES
+    from lmcma.surrogate import QuadCMAES, RankSVM, SaACMES
     from lmcma.termination import Stop, StopReason, StopRules
 
 __all__ = [
@@ -86,6 +87,7 @@ __all__ = [
     "ElitistCMA",
     "History",
     "MultiResult",
+    "QuadCMAES",
     "RankSVM",
     "Restarts",
     "Result",

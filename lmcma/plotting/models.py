@@ -66,7 +66,7 @@ def models(
     """
     runs = runs_of(res)
     for label, (_, history) in runs.items():
-        if "model_error" not in history.columns:
+        if "life_length" not in history.columns:
             raise ArgumentError(
                 f"`res`{f' ({label!r})' if label else ''} has no models: it is not a run of 'saacm', 'saacm-k' or "
                 "'kl-acm'. Draw it with `convergence`."

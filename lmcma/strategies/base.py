@@ -666,7 +666,7 @@ class PopulationStrategy(ABC):
 
     def _finish_batch(self) -> None:
         f = self._f[: self._asked]
-        complete = self._asked == self._popsize  # a batch cut short by the budget teaches nothing
+        complete = self._is_complete()
         injected, self._injected = self._injected, self._injected[:0]
         self._asked = 0
         self._received[:] = False
@@ -685,6 +685,10 @@ class PopulationStrategy(ABC):
             self._learn_part(f, injected)
             self._foreign = [e for e in self._foreign if e[2] < 0]
             self._own[:] = True
+
+    def _is_complete(self) -> bool:
+        """Whether the batch that is out can be learnt from: one cut short by the budget teaches nothing."""
+        return self._asked == self._popsize
 
     def _learn_part(self, f: FloatArray, injected: FloatArray) -> None:  # noqa: B027
         """Whatever is to be learnt from a batch that was cut short, whose first rows were `injected`: nothing."""

@@ -217,5 +217,8 @@ def test_models_need_models():
         lmcma.plotting.models(plain)
     with pytest.raises(ArgumentError, match=r"`res` \('b'\) has no models"):
         lmcma.plotting.models({"b": plain})
+    quadratic = lmcma.minimize(lmcma.testfunctions.sphere, [1.0] * 2, 0.5, method="quad-cma", maxfev=30, rng=1)
+    with pytest.raises(ArgumentError, match="not a run of 'saacm'"):
+        lmcma.plotting.models(quadratic)
     with pytest.raises(ArgumentTypeError, match="must be a Result"):
         lmcma.plotting.models(3)
