@@ -74,11 +74,12 @@ ANCHORS: dict[Cell, float] = {
     ("lm-ma", "sphere", 512): 5.31e4,
     ("lm-ma", "cigar", 512): 1.11e6,
     ("lm-ma", "sphere", 8192): np.nan,
+    ("lm-ma", "cigar", 8192): np.nan,
 }
 OPTIONS = {"lm-cma-es": {"mirrored": True}}
 ROSENBROCK_SEEDS = 41
 LONG = 2e6  # evaluations; so long cells have three seeds
-MOST = 5e6  # evaluations where there is no anchor
+MOST = {"lm-cma": 5e6, "lm-cma-es": 5e6, "lm-ma": 2e7}  # evaluations where there is no anchor
 
 
 def band(cell: Cell) -> float:
@@ -103,7 +104,7 @@ def evaluations(cell: Cell, seed: int) -> float:
     sigma0 = 5.0 if band(cell) == 0.1 else 3.0
     local = {"profile": "none", "tolhistfun": 1e-12 if name == "rosenbrock" else None}
     es = lmcma.make(method, x0, sigma0, rng=seed, stop=local, **OPTIONS.get(method, {}))
-    most = 5 * ANCHORS[cell] if np.isfinite(ANCHORS[cell]) else MOST
+    most = 5 * ANCHORS[cell] if np.isfinite(ANCHORS[cell]) else MOST[method]
     x = np.empty((es.popsize, n))
     while es.nfev < most and not es.stop():
         values = f(es.ask(out=x))

@@ -40,6 +40,7 @@ from lmcma.typing import BoolArray, FloatArray, IntArray, State
 _LEAST_FOR_INTENSITY = 4  # generations on the model, from which on they are intensive
 _LARGEST_SAMPLE = 100_000  # points of one
 _MAX_CONDITION = 1e14
+_FIRST_WITH_NOISE = 5  # g_start with `noisy`, inferred from the published running times: see docs/surrogate.md
 _BROKEN = 1 << stopping.NUMERIC | 1 << stopping.EIGEN_FAILURE  # the condition has a test of its own, not the user's
 
 
@@ -195,7 +196,8 @@ class SaACMES(CMAES):
     surrogate_maxfev : int, optional
         No models any more after so many evaluations of a run, each one where there are restarts.
     noisy : bool
-        For noisy objectives: learning rates of C divided by 5, and no rule on small steps.
+        For noisy objectives: learning rates of C divided by 5, no rule on small steps, and the first model after four
+        generations instead of nine.
     threads : int
         Threads that train the models of the hyper-parameter search; the run is the same for any number.
     active, constants, lazy, diagonal_first, stop, std_limits, robust, ftarget, maxfev, maxiter, max_memory, rng
@@ -272,7 +274,8 @@ class SaACMES(CMAES):
         self.control, self.noisy = control, bool(noisy)
         self.threads = as_count("threads", threads, 1)
         most = (60 if control == "kl" else 20) if longest is None else as_count("longest", longest, 0)
-        self._schedule = SaACMParameters(longest=most)
+        first = _FIRST_WITH_NOISE if self.noisy else SaACMParameters.first
+        self._schedule = SaACMParameters(longest=most, first=first)
         self.intensity = default_intensity(n) if intensity == "k" else as_count("intensity", intensity, 1)
         tried = default_hyper_popsize(n) if hyper_popsize is None else as_count("hyper_popsize", hyper_popsize, 0)
         if tried == 1:

@@ -87,9 +87,10 @@ def test_without_generations_on_models_it_is_cma():
     assert es.model_fits == 0
 
 
-def test_when_the_first_model_comes():
-    es = SaACMES(np.ones(5), 0.5, rng=1, hyper_popsize=0)
-    run(es, sphere, 9)
+@pytest.mark.parametrize(("noisy", "without"), [(False, 9), (True, 4)])
+def test_when_the_first_model_comes(noisy, without):
+    es = SaACMES(np.ones(3), 0.5, rng=1, hyper_popsize=0, noisy=noisy)
+    run(es, sphere, without)
     assert es.model_fits == 0
     es.ask()
     assert (es.model_fits, es.model_nfev) == (1, 0)  # tested, not searched on
