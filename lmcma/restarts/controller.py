@@ -84,7 +84,7 @@ class Restarts:
         Population of the first run; the default of the method otherwise.
     stop : str, StopRules or mapping, optional
         Stopping rules of a single run; by default the profile "bbob", for methods that learn slowly (`lm-cma` and the
-        like) without its limit of iterations.
+        like) without its limit of iterations, for `quad-cma` that of its name.
     ftarget, maxfev, maxiter
         Limits of all runs together.
     max_memory : float, optional
@@ -174,7 +174,10 @@ class Restarts:
         """Rows of the next `ask`: 1 for a final mean."""
         if self._phase == _RUN:
             return self._inner.popsize
-        return 1 if self._phase == _MEAN else int(min(self._plan.popsize, max(1, self.maxfev - self.nfev)))
+        if self._phase == _MEAN:
+            return 1
+        kind = cast(Any, registry.methods()[self.strategy].load())
+        return int(min(kind.first_rows(self.dim, self._plan.popsize), max(1, self.maxfev - self.nfev)))
 
     @property
     def nfev(self) -> int:

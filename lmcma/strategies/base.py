@@ -184,6 +184,11 @@ class PopulationStrategy(ABC):
         """The population size in dimension `n` unless the user says otherwise: 4 + floor(3 ln n)."""
         return default_popsize(n)
 
+    @classmethod
+    def first_rows(cls, n: int, popsize: int) -> int:
+        """Rows of the first `ask`."""
+        return popsize
+
     @staticmethod
     def default_memory(n: int) -> int:
         """The option `memory` of the strategies that have it, unless the user says otherwise: 4 + floor(3 ln n)."""

@@ -26,12 +26,13 @@ from lmcma.result import Result
 from lmcma.strategies.base import PopulationStrategy
 from lmcma.strategies.cma import CMAES
 from lmcma.surrogate.quadratic import Quadratic, coefficients, fitted
-from lmcma.surrogate.ranksvm import Frame
+from lmcma.surrogate.ranksvm import Frame, framed
 from lmcma.termination import PROFILES, Stop, StopOption, StopRules, stop_rules
 from lmcma.typing import BoolArray, FloatArray, State
 
 TRUSTED = 0.075  # rank error up to which a model gives the values of a population: Kendall's tau 0.85
 _REACH = 0.5  # of the minimum that is injected, from the mean, in units of sqrt(n) sigma
+_NEAR = 10.0  # sqrt(n) sigma: points of the caller's own that are farther away say nothing about where the search is
 _SHARE = 0.02  # of the population, evaluated at first
 _TESTED = (15, 1.2, 0.75)  # newest points that a model is tested on: at least, per evaluation, most per popsize
 
@@ -128,6 +129,7 @@ class QuadCMAES(PopulationStrategy):
             x0,
             sigma0,
             popsize=popsize,
+            stored=None if points is None else as_count("points", points, 1),
             rules=rules,
             ftarget=ftarget,
             maxfev=maxfev,
@@ -149,6 +151,8 @@ class QuadCMAES(PopulationStrategy):
         self._evaluated = np.zeros(popsize, dtype=np.bool_)
         self._rows = np.zeros(0, dtype=np.int64)  # of the candidates, in the batch that is out
         self._due = self._first()
+        room = 2 * popsize  # candidates and injected points
+        self._f, self._received, self._own = np.zeros(room), np.zeros(room, np.bool_), np.ones(room, np.bool_)
         self._error = 0.5
         self.model_fits, self.model_seconds = 0, 0.0
 
@@ -156,7 +160,8 @@ class QuadCMAES(PopulationStrategy):
     def memory_parts(cls, n: int, popsize: int, stored: int | None = None) -> dict[str, float]:
         """Bytes needed, by what takes them; for the function a matrix of its terms, twice, and two of coefficients."""
         q = coefficients(n)
-        fit = {"fit of the quadratic function": 8.0 * 2 * q * (q + max(q, 2 * popsize))}
+        points = max(q, 2 * popsize) if stored is None else stored
+        fit = {"fit of the quadratic function": 8.0 * 2 * q * (q + points)}
         return {**CMAES.memory_parts(n, popsize), **fit}
 
     # ---------------------------------------------------------------- what can be read
@@ -178,11 +183,12 @@ class QuadCMAES(PopulationStrategy):
 
     @property
     def popsize(self) -> int:
-        """Rows of the next `ask`: mostly one."""
+        """Rows of the next `ask`: mostly one, and the injected points."""
         if self._asked:
             return self._asked
         left = self.maxfev - self._nfev
-        return self._due if left >= self._due or left <= 0 else int(left)
+        rows = self._due + min(len(self._waiting), self._popsize)
+        return rows if left >= rows or left <= 0 else int(left)
 
     @property
     def model_error(self) -> float:
@@ -203,27 +209,34 @@ class QuadCMAES(PopulationStrategy):
     # ---------------------------------------------------------------- one batch
 
     def _first(self) -> int:
-        """Candidates that are evaluated before the function is asked for the others; all until there are 2n points."""
-        return min(self._popsize, 1 + int(max(_SHARE * self._popsize, 2 * self._n - len(self._F))))
+        """Candidates that are evaluated before the function is asked for the others."""
+        return self.first_rows(self._n, self._popsize, len(self._F))
+
+    @classmethod
+    def first_rows(cls, n: int, popsize: int, known: int = 0) -> int:
+        """Candidates evaluated before others get their values from the function: one, or what there is to 2n + 1."""
+        return min(popsize, 1 + int(max(_SHARE * popsize, 2 * n - known)))
 
     def _draw(self) -> None:
         super()._draw()
+        rows = self.popsize
+        k = min(len(self._waiting), max(1, rows - 1))  # injected points, which come first
         model = self._fit()
         if not self._drawn:
-            self._candidates = self._cma.ask()
-            if model is not None:
-                best = model.minimum(_REACH * math.sqrt(self._n) * self.sigma)
-                if np.isfinite(best).all():
-                    self._candidates[0] = best
+            candidates = self._cma.ask()
+            best = None if model is None else model.minimum(_REACH * math.sqrt(self._n) * self.sigma)
+            if best is not None and np.isfinite(best).all():
+                candidates[0] = best
+            self._candidates = candidates
             self._values[:], self._evaluated[:] = np.nan, False
             self._drawn = True
         left = np.flatnonzero(~self._evaluated)
         if model is not None:
             left = left[np.argsort(model.values(self._candidates[left]), kind="stable")]
-        self._rows = left[: self._due]
+        self._rows = np.concatenate([np.full(k, -1), left[: rows - k]])
 
     def _write(self, out: FloatArray) -> None:
-        out[:] = self._candidates[self._rows[: len(out)]]
+        out[:] = self._candidates[self._rows[: len(out)]]  # injected points are put in place of rows -1
 
     def _row(self, row: int) -> FloatArray:
         return self._candidates[self._rows[row]].copy()
@@ -237,25 +250,36 @@ class QuadCMAES(PopulationStrategy):
     def _update(
         self, f: FloatArray, own: BoolArray, foreign_x: FloatArray | None, foreign_f: FloatArray | None
     ) -> None:
-        rows, edited = self._rows[: len(f)], np.flatnonzero(~own[: len(f)])
+        rows = self._rows[: len(f)]
         self._nit = self._cma.nit
         if foreign_x is not None and foreign_f is not None:
-            k = len(edited)
-            self._candidates[rows[edited]] = foreign_x[:k]
-            if len(foreign_x) > k:
-                self._archive(foreign_x[k:], foreign_f[k:])
-                self._cma.tell(foreign_x[k:], foreign_f[k:], ids=[-1] * (len(foreign_x) - k))
+            edited = rows[~own[: len(f)]]
+            theirs = np.concatenate([edited, np.full(len(foreign_x) - len(edited), -1)])
+            self._candidates[theirs[theirs >= 0]] = foreign_x[theirs >= 0]
+            self._take_over(foreign_x[theirs < 0], foreign_f[theirs < 0])
+        mine = rows >= 0
+        rows, f = rows[mine], f[mine]
         self._archive(self._candidates[rows], f)
         self._values[rows], self._evaluated[rows] = f, True
-        values = self._values if self._evaluated.all() else self._surrogate()
-        if values is None:
-            done = int(self._evaluated.sum())
-            self._due = min(-(-done // 2), self._popsize - done)
+        if not len(rows):  # injected points only: the candidates still are due
             return
-        self._cma.tell(self._candidates, values)
-        self._drawn = False
-        self._due = self._first()
+        done = int(self._evaluated.sum())
+        self._due = min(-(-done // 2), self._popsize - done)
+        values = self._values.copy() if done == self._popsize else self._surrogate()
+        if values is None:
+            return
+        candidates, self._drawn, self._due = self._candidates, False, self._first()
+        self._cma.tell(candidates, values)
         self._nit = self._cma.nit
+
+    def _take_over(self, x: FloatArray, f: FloatArray) -> None:
+        """Points of the caller's own: for the next update of CMA-ES, and for the function those that are near."""
+        if not len(x):
+            return
+        self._cma.tell(x, f, ids=[-1] * len(x))
+        distance = np.linalg.norm(framed(self._frame(), x), axis=0)
+        near = distance <= _NEAR * math.sqrt(self._n) * self.sigma
+        self._archive(x[near], f[near])
 
     def _archive(self, x: FloatArray, f: FloatArray) -> None:
         finite = np.isfinite(f)

@@ -69,7 +69,7 @@ class Quadratic:
     def minimum(self, radius: float) -> FloatArray:
         """The best point whose whitened distance from the mean is at most `radius`, (n,)."""
         mean, W = self.frame
-        z = trust_region_step(self.g, self.H, radius / self.unit)
+        z = trust_region_step(self.g, self.H, max(radius / self.unit, 1e-300))
         x: FloatArray = mean + np.linalg.solve(W, z * self.unit)
         return x
 
@@ -90,7 +90,7 @@ def fitted(frame: Frame, x: FloatArray, f: FloatArray) -> Quadratic | None:
     order = finite[np.argsort(f[finite], kind="stable")][: max(3, int(BEST * (len(finite) + 1)))]
     if len(order) < 3 or f[order[0]] == f[order[-1]]:
         return None
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         y = f[order] - f[order[0]]
         scale = float(y.mean())
         y /= scale
@@ -147,7 +147,8 @@ def trust_region_step(g: FloatArray, H: FloatArray, radius: float) -> FloatArray
     """
     e, Q = np.linalg.eigh(H)
     b = Q.T @ g
-    size = float(np.abs(e).max() + np.linalg.norm(b) / radius)
+    with np.errstate(all="ignore"):
+        size = float(np.abs(e).max() + np.linalg.norm(b) / radius)
     if not 0 < size < np.inf:
         return np.zeros_like(g)
     e, b = e / size, b / size
@@ -164,7 +165,7 @@ def trust_region_step(g: FloatArray, H: FloatArray, radius: float) -> FloatArray
     if excess(least) > 0:
         least = optimize.brentq(excess, least, least + 2, xtol=1e-15)
     s: FloatArray = Q @ step(least)
-    return s
+    return s * min(1.0, radius / max(float(np.linalg.norm(s)), 1e-300))
 
 
 __all__ = ["Quadratic", "coefficients", "fitted", "terms", "trust_region_step"]
