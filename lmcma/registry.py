@@ -224,7 +224,7 @@ _QUAD = Method(
     "costly objectives of 2 to about 40 variables with few local minima, evaluated one at a time: fewest evaluations",
     "after Hansen, A Global Surrogate Assisted CMA-ES, GECCO 2019, with another quadratic function",
     "active weights; tutorial constants; stop profile quad-cma; no final mean",
-    "time O(n^6) per evaluation: about a millisecond for n = 10, five for n = 20; memory O(n^4)",
+    "time O(n^6) per evaluation: half a millisecond for n = 10, two for n = 20; memory O(n^4)",
 )
 _SCHEMES = {
     "independent": ("every run is like the first", ""),
