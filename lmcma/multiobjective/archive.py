@@ -423,9 +423,10 @@ def _as_births(eval_index: ArrayLike, k: int, told: int) -> IntArray:
         given = np.asarray(eval_index)
     except ValueError:  # rows of several lengths
         given = np.asarray(None)
-    if given.dtype.kind not in "iu" and given.size:
+    if (given.dtype.kind not in "iu" and given.size) or (given > np.iinfo(np.int64).max).any():
         raise ArgumentTypeError(
-            f"`eval_index` must be {k} integers, one per row of `f`; got {eval_index!r:.80}. Count evaluations from 1."
+            f"`eval_index` must be {k} integers below 2^63, one per row of `f`; got {eval_index!r:.80}. Count "
+            "evaluations from 1."
         )
     if given.shape != (k,):
         raise ShapeError(f"`eval_index` must have shape ({k},), one number per row of `f`; got {given.shape}.")

@@ -23,11 +23,11 @@ from lmcma.arguments import (
     as_values,
     check_finite,
 )
-from lmcma.errors import ArgumentError, ProtocolError, RestartWarning, ShapeError, StateError, near_miss
+from lmcma.errors import ArgumentError, ProtocolError, RestartWarning, ShapeError, near_miss
 from lmcma.restarts.schemes import SCHEMES, Kind, Plan, Scheme, Tally, book, next_run
 from lmcma.result import Result, outcome
 from lmcma.strategies.base import FORMAT, NO_LIMIT
-from lmcma.strategies.checks import check_format
+from lmcma.strategies.checks import check_format, reading_state
 from lmcma.strategies.protocol import Strategy
 from lmcma.termination import Stop, StopOption, StopReason, StopRules, first_of, stop_rules
 from lmcma.typing import FloatArray, IntArray, State
@@ -443,7 +443,7 @@ class Restarts:
     def from_state(cls, state: State) -> Self:
         """The chain whose `state_dict` this is."""
         check_format(state, FORMAT)
-        try:
+        with reading_state():
             finite = {k: None if state[k] == off else state[k] for k, off in NO_LIMIT.items()}
             box = state["x0_box"]
             es = cls(
@@ -471,8 +471,6 @@ class Restarts:
             es._best_x, es._best_f = np.array(state["best_x"]), float(state["best_f"])
             es._phase, es._mean_asked = str(state["phase"]), bool(state["mean_asked"])
             es._inner = registry.from_state(state["inner"])
-        except KeyError as e:
-            raise StateError(f"`state` must have the entry {e}; it is missing. The state is incomplete.") from e
         return es
 
 

@@ -35,6 +35,8 @@ def reading_state() -> Iterator[None]:
     """Within it, an entry of a state that is missing or does not fit is a `StateError`."""
     try:
         yield
+    except StateError:  # of a strategy inside
+        raise
     except KeyError as e:
         raise StateError(f"`state` must have the entry {e}; it is missing. The state is incomplete.") from e
     except (ValueError, TypeError) as e:

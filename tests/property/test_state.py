@@ -152,6 +152,11 @@ def test_entries_that_do_not_fit():
     state = lmcma.make("cma", [1.0, 1.0], 0.5).state_dict()
     with pytest.raises(StateError, match="does not fit the others"):
         lmcma.from_state({**state, "mean": np.zeros(3)})
+    chain = lmcma.make("ipop-cma", [1.0, 1.0], 0.5).state_dict()
+    with pytest.raises(StateError, match="does not fit the others"):
+        lmcma.from_state({**chain, "tally": {"run": 1}})
+    with pytest.raises(StateError, match="^`state` must have the entry 'mean'"):
+        lmcma.from_state({**chain, "inner": {k: v for k, v in state.items() if k != "mean"}})
 
 
 def test_long_histories_survive():

@@ -331,6 +331,7 @@ def test_history_for_any_reference():
         (["3", "4"], ArgumentTypeError, "integers"),
         ([True, True], ArgumentTypeError, "integers"),
         ([[3], [4, 5]], ArgumentTypeError, "integers"),
+        ([3, 2**63], ArgumentTypeError, "integers below 2\\^63"),
         ([0, 4], ArgumentError, "must be >= 1; got 0"),
         ([3, -4], ArgumentError, "must be >= 1; got -4"),
         ([4, 3], ArgumentError, "must not decrease; got 3 at index 1 after 4.*order of their evaluation"),
