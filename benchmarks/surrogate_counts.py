@@ -1,15 +1,16 @@
 r"""Evaluations of the surrogate-assisted methods to 1e-10, against CMA-ES with the same options and, if asked, pycma.
 
     python benchmarks/surrogate_counts.py [--methods saacm,saacm-k,kl-acm] [--dims 5,10] [--functions ...] [--seeds 5]
-        [--hyper-popsize 0] [--jobs 2] [--pycma]
+        [--hyper-popsize 0] [--jobs 2] [--pycma] [--pycma-budget 2e4]
     python benchmarks/surrogate_counts.py --pycma --methods saacm-k,quad-cma --dims 10,20 --seeds 15 \
-        --functions rosenbrock,rotated_different_powers,bent_cigar,ellipsoid
+        --functions rosenbrock,rotated_different_powers,bent_cigar,rotated_ellipsoid
 
 Functions are those of `lmcma.testfunctions`, with ``rotated_`` before the name turned by a random rotation, and
 ``bent_cigar``, the rotated one of the BBOB suite. x0 is uniform in [-4, 4]^n, sigma0 = 2, seeds are 1, 2, ...; on
 Rosenbrock's function runs may end in the local minimum near f = 4, and the counts are those of the others. `cma` has
 the active update of 2010 and the constants of the BBOB programs, as the methods on models have inside. With
-``--pycma``, `cma.fmin_lq_surr2` of pycma runs from the same starts. Seconds are those of the models, of one run.
+``--pycma``, `cma.fmin_lq_surr2` of pycma runs from the same starts, for `--pycma-budget` evaluations per variable.
+Seconds are those of the models, of one run.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ def evaluations(job: Job) -> tuple[float, float]:
     if method == "pycma":
         import cma
 
-        _, es = cma.fmin_lq_surr2(f, x0, 2, {"seed": seed, "verbose": -9, "ftarget": 1e-10, "maxfevals": 2e4 * n})
+        limit = options["budget"] * n
+        _, es = cma.fmin_lq_surr2(f, x0, 2, {"seed": seed, "verbose": -9, "ftarget": 1e-10, "maxfevals": limit})
         return (es.countevals if es.best.f <= 1e-10 else np.nan), np.nan
     chosen = {"cma": PAPER, "quad-cma": {}}.get(method, options)
     es = lmcma.make(method, x0, 2.0, rng=seed, ftarget=1e-10, maxfev=10**4 * n, **chosen)
@@ -74,6 +76,7 @@ def main() -> None:
     parser.add_argument("--hyper-popsize", type=int, help="of the search for the models' parameters")
     parser.add_argument("--jobs", type=int, default=1, help="worker processes")
     parser.add_argument("--pycma", action="store_true")
+    parser.add_argument("--pycma-budget", type=float, default=2e4, help="evaluations per variable")
     options = parser.parse_args()
     searched = {} if options.hyper_popsize is None else {"hyper_popsize": options.hyper_popsize}
     methods = ["cma", *options.methods.split(","), *(["pycma"] if options.pycma else [])]
@@ -83,7 +86,8 @@ def main() -> None:
             for n in map(int, options.dims.split(",")):
                 plain = np.nan
                 for method in methods:
-                    jobs = [(method, name, n, seed, searched) for seed in range(1, options.seeds + 1)]
+                    given = {"budget": options.pycma_budget} if method == "pycma" else searched
+                    jobs = [(method, name, n, seed, given) for seed in range(1, options.seeds + 1)]
                     counts, seconds = np.array(list(pool.map(evaluations, jobs))).T
                     solved = counts[~np.isnan(counts)]
                     median = np.median(solved) if len(solved) else np.nan

@@ -25,14 +25,14 @@ from lmcma.kernels.ranksvm import rank_error
 from lmcma.result import Result
 from lmcma.strategies.base import PopulationStrategy
 from lmcma.strategies.cma import CMAES
-from lmcma.surrogate.quadratic import Quadratic, coefficients, fitted
+from lmcma.surrogate.quadratic import Quadratic, coefficients, fitted, interpolated, spare
 from lmcma.surrogate.ranksvm import Frame, framed
 from lmcma.termination import PROFILES, Stop, StopOption, StopRules, stop_rules
 from lmcma.typing import BoolArray, FloatArray, State
 
 TRUSTED = 0.075  # rank error up to which a model gives the values of a population: Kendall's tau 0.85
 _REACH = 0.5  # of the minimum that is injected, from the mean, in units of sqrt(n) sigma
-_NEAR = 10.0  # sqrt(n) sigma: points of the caller's own that are farther away say nothing about where the search is
+_NEAR = 10.0  # sqrt(n) sigma: what is farther away says nothing about where the search is
 _SHARE = 0.02  # of the population, evaluated at first
 _TESTED = (15, 1.2, 0.75)  # newest points that a model is tested on: at least, per evaluation, most per popsize
 
@@ -43,7 +43,9 @@ class QuadCMAES(PopulationStrategy):
     The candidates of an iteration are ranked by a quadratic function through the newest points, and the best of them
     is evaluated. As long as the function, fitted again, does not have the order of the newest points (Kendall's tau of
     at least 0.85), half as many more are evaluated; then CMA-ES takes the population with the values of the function.
-    One of the candidates is the minimum of the function within sqrt(n) sigma / 2 of the mean.
+    One of the candidates is the minimum of the function within sqrt(n) sigma / 2 of the mean. An objective that is a
+    quadratic function itself is noticed as soon as there are a few more points than coefficients; then the next point
+    is its minimum.
 
     For objectives that cost more than some milliseconds, of 2 to about 40 variables, with few or no local minima: of
     all methods here the one that needs the fewest evaluations there. Unlike the others it uses the values themselves,
@@ -86,7 +88,8 @@ class QuadCMAES(PopulationStrategy):
     full function has coefficients. Here it is always full, in the coordinates of the search distribution, with a small
     penalty on all but the isotropic terms: C says what the points leave open. Therefore it needs about half of the
     points, and is true to where the search is now. In place of its stationary point, its minimum near the mean is
-    injected.
+    injected. Least squares with max(3, floor(n/2)) more points than coefficients are tried once in n evaluations, and
+    taken where they leave nothing over; the minimum may then be 10 sqrt(n) sigma from the mean.
 
     `result` has `model_fits` and `model_seconds`. An evaluation takes O(n^6) time in two fits; see the page on
     surrogates for times.
@@ -145,6 +148,7 @@ class QuadCMAES(PopulationStrategy):
             x0, sigma0, popsize=popsize, std_limits=std_limits, stop=without, max_memory=math.inf, rng=self._key
         )
         self._X, self._F = np.empty((0, n)), np.empty(0)  # the newest points, in order of evaluation
+        self._try_again = 0  # evaluations from which on least squares are tried
         self._drawn = False  # whether an iteration has begun
         self._candidates = np.zeros((popsize, n))
         self._values = np.full(popsize, np.nan)
@@ -224,9 +228,11 @@ class QuadCMAES(PopulationStrategy):
         model = self._fit()
         if not self._drawn:
             candidates = self._cma.ask()
-            best = None if model is None else model.minimum(_REACH * math.sqrt(self._n) * self.sigma)
-            if best is not None and np.isfinite(best).all():
-                candidates[0] = best
+            if model is not None:
+                reach = _NEAR if model.exact else _REACH
+                best = model.minimum(reach * math.sqrt(self._n) * self.sigma)
+                if np.isfinite(best).all():
+                    candidates[0] = best
             self._candidates = candidates
             self._values[:], self._evaluated[:] = np.nan, False
             self._drawn = True
@@ -284,7 +290,8 @@ class QuadCMAES(PopulationStrategy):
     def _archive(self, x: FloatArray, f: FloatArray) -> None:
         finite = np.isfinite(f)
         X, F = np.concatenate([self._X, x[finite]]), np.concatenate([self._F, f[finite]])
-        self._X, self._F = X[-self.points :], F[-self.points :]
+        kept = self.points + spare(self._n)
+        self._X, self._F = X[-kept:], F[-kept:]
 
     # ---------------------------------------------------------------- the function
 
@@ -293,7 +300,14 @@ class QuadCMAES(PopulationStrategy):
 
     def _fit(self) -> Quadratic | None:
         started = time.perf_counter()
-        model = fitted(self._frame(), self._X, self._F)
+        frame, n = self._frame(), self._n
+        model = None
+        if len(self._F) >= coefficients(n) + spare(n) and self._nfev >= self._try_again:
+            model = interpolated(frame, self._X, self._F)
+            if model is None:
+                self._try_again = self._nfev + n
+        if model is None:
+            model = fitted(frame, self._X[-self.points :], self._F[-self.points :])
         self.model_fits += model is not None
         self.model_seconds += time.perf_counter() - started
         return model
@@ -335,6 +349,7 @@ class QuadCMAES(PopulationStrategy):
             "cma": self._cma.state_dict(),
             "archive_x": self._X.copy(),
             "archive_f": self._F.copy(),
+            "try_again": self._try_again,
             "drawn": self._drawn,
             "candidates": self._candidates.copy(),
             "values": self._values.copy(),
@@ -359,6 +374,7 @@ class QuadCMAES(PopulationStrategy):
     def _set_state(self, state: State) -> None:
         self._cma = CMAES.from_state(state["cma"])
         self._X, self._F = np.array(state["archive_x"]).reshape(-1, self._n), np.array(state["archive_f"])
+        self._try_again = int(state["try_again"])
         self._drawn, self._due = bool(state["drawn"]), int(state["due"])
         self._candidates, self._values = np.array(state["candidates"]), np.array(state["values"])
         self._evaluated, self._rows = np.array(state["evaluated"]), np.array(state["rows"])

@@ -1,4 +1,6 @@
-"""A quadratic function through points, by ridge regression: it needs fewer points than it has coefficients.
+"""A quadratic function through points: by ridge regression, which needs fewer points than it has coefficients.
+
+Where there are a few more points than coefficients, least squares tell whether the objective is such a function.
 
 References
 ----------
@@ -23,6 +25,7 @@ RIDGE = 1e-5  # penalty of the squared coefficients of products z_i z_j, i <= j
 FREEDOM = 1e-3  # that of constant, linear and isotropic terms, in units of it
 BEST = 0.75  # part of the points, the best ones, that are used
 LIGHTEST = 0.05  # weight of the worst of these, in units of that of the best
+EXACT = 1e-3  # part of the values that least squares may leave over where the objective is a quadratic function
 _SINGULAR = 1e-13  # least eigenvalue, of matrices of size 1
 
 
@@ -33,6 +36,15 @@ def coefficients(n: int) -> int:
     [6, 21, 66, 231]
     """
     return (n + 1) * (n + 2) // 2
+
+
+def spare(n: int) -> int:
+    """Points beyond the number of coefficients that are to be on the function found by least squares.
+
+    >>> [spare(n) for n in (2, 10, 20)]
+    [3, 5, 10]
+    """
+    return max(3, n // 2)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +63,8 @@ class Quadratic:
         Mean difference of the values to the best one.
     c, g, H : float, (n,), (n, n) array
         The coefficients.
+    exact : bool
+        Whether more points than there are coefficients lie on it.
     """
 
     frame: Frame
@@ -59,6 +73,7 @@ class Quadratic:
     c: float
     g: FloatArray
     H: FloatArray
+    exact: bool = False
 
     def values(self, x: FloatArray) -> FloatArray:
         """Values at points x, (k, n); smaller is better."""
@@ -90,32 +105,72 @@ def fitted(frame: Frame, x: FloatArray, f: FloatArray) -> Quadratic | None:
     order = finite[np.argsort(f[finite], kind="stable")][: max(3, int(BEST * (len(finite) + 1)))]
     if len(order) < 3 or f[order[0]] == f[order[-1]]:
         return None
-    with np.errstate(all="ignore"):
-        y = f[order] - f[order[0]]
-        scale = float(y.mean())
-        y /= scale
-        Z = framed(frame, x[order])
-        unit = float(np.sqrt((Z * Z).mean()))
-        Z /= unit
-    if not (np.isfinite(y).all() and 0 < unit < np.inf and np.isfinite(Z).all()):
+    with_scales = _scaled(frame, x[order], f[order])
+    if with_scales is None:
         return None
-    n = len(Z)
+    Z, unit, y, scale = with_scales
     w = np.linspace(1.0, LIGHTEST, len(order))
     w /= w.mean()
     A = terms(Z) * w[:, None]
     gram = A.T @ A
-    gram.flat[:: len(gram) + 1] += RIDGE * _penalties(n)
+    gram.flat[:: len(gram) + 1] += RIDGE * _penalties(len(Z))
     try:
         factor = linalg.cho_factor(gram, lower=True, overwrite_a=True, check_finite=False)
     except linalg.LinAlgError:
         return None
     found = linalg.cho_solve(factor, A.T @ (w * y), check_finite=False)
-    H = np.zeros((n, n))
-    H[_pairs(n)] = found[n + 1 : -1]
-    H = H + H.T + 2 * found[-1] * np.eye(n)
     if not np.isfinite(found).all():
         return None
-    return Quadratic(frame, unit, scale, float(found[0]), found[1 : n + 1], H)
+    return Quadratic(frame, unit, scale, *_parts(found, len(Z)))
+
+
+def interpolated(frame: Frame, x: FloatArray, f: FloatArray) -> Quadratic | None:
+    r"""The quadratic function on which points x, (k, n), with values f, (k,), lie; None where there is none.
+
+    It is that of least squares, :math:`\sum_i w_i^2 (q(z_i) - y_i)^2` with weights w_i = 1 / (y_i + median of y), where
+    y are differences to the best value. At least `spare` more points than coefficients are needed. The sum left over,
+    divided by the number of points beyond that of coefficients, has to be at most 10^-6 of the variance of the w_i y_i.
+    """
+    finite = np.isfinite(f)
+    x, f = x[finite], f[finite]
+    n = x.shape[1]
+    q = coefficients(n)
+    with_scales = _scaled(frame, x, f) if len(f) >= q + spare(n) else None
+    if with_scales is None:
+        return None
+    Z, unit, y, scale = with_scales
+    middle = float(np.median(y))
+    if not middle > 0:  # half of the values are one
+        return None
+    w = 1.0 / (y + middle)
+    A, wanted = terms(Z)[:, :q] * w[:, None], w * y
+    if not np.isfinite(A).all():
+        return None
+    found, _, rank, _ = linalg.lstsq(A, wanted, cond=_SINGULAR, lapack_driver="gelsy", check_finite=False)
+    left = np.linalg.norm(A @ found - wanted) / np.sqrt(len(f) - q)
+    if rank < q or not left <= EXACT * wanted.std():
+        return None
+    return Quadratic(frame, unit, scale, *_parts(np.append(found, 0.0), n), exact=True)
+
+
+def _scaled(frame: Frame, x: FloatArray, f: FloatArray) -> tuple[FloatArray, float, FloatArray, float] | None:
+    """Points in the frame, (n, k), their unit; differences to the best value, in units of their mean, and that."""
+    with np.errstate(all="ignore"):
+        y = f - f.min()
+        scale = float(y.mean())
+        y /= scale
+        Z = framed(frame, x)
+        unit = float(np.sqrt((Z * Z).mean()))
+        Z /= unit
+    usable = np.isfinite(y).all() and 0 < unit < np.inf and np.isfinite(Z).all()
+    return (Z, unit, y, scale) if usable else None
+
+
+def _parts(found: FloatArray, n: int) -> tuple[float, FloatArray, FloatArray]:
+    """c, g, H from the coefficients of `terms`."""
+    H = np.zeros((n, n))
+    H[_pairs(n)] = found[n + 1 : -1]
+    return float(found[0]), found[1 : n + 1], H + H.T + 2 * found[-1] * np.eye(n)
 
 
 def terms(Z: FloatArray) -> FloatArray:
@@ -168,4 +223,4 @@ def trust_region_step(g: FloatArray, H: FloatArray, radius: float) -> FloatArray
     return s * min(1.0, radius / max(float(np.linalg.norm(s)), 1e-300))
 
 
-__all__ = ["Quadratic", "coefficients", "fitted", "terms", "trust_region_step"]
+__all__ = ["Quadratic", "coefficients", "fitted", "interpolated", "spare", "terms", "trust_region_step"]

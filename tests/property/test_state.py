@@ -155,7 +155,7 @@ def test_entries_that_do_not_fit():
     chain = lmcma.make("ipop-cma", [1.0, 1.0], 0.5).state_dict()
     with pytest.raises(StateError, match="does not fit the others"):
         lmcma.from_state({**chain, "tally": {"run": 1}})
-    with pytest.raises(StateError, match="^`state` must have the entry 'mean'"):
+    with pytest.raises(StateError, match=r"^`state` must have the entry 'mean'"):
         lmcma.from_state({**chain, "inner": {k: v for k, v in state.items() if k != "mean"}})
 
 

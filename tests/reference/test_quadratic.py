@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lmcma.kernels.ranksvm import rank_error
-from lmcma.surrogate.quadratic import FREEDOM, RIDGE, coefficients, fitted, trust_region_step
+from lmcma.surrogate.quadratic import FREEDOM, RIDGE, coefficients, fitted, interpolated, spare, trust_region_step
 from lmcma.testfunctions import random_rotation
 
 
@@ -63,6 +63,71 @@ def test_a_quadratic_function_is_found_from_as_many_points_as_coefficients():
     at = frame[0] + 3 * rng.standard_normal((200, n))
     assert rank_error(f(at), model.values(at)) < 0.03  # a quarter of the points is left out
     assert rank_error(f(at), -model.values(at)) > 0.97
+
+
+def quadratic_values(x, seed=1):
+    """A quadratic function with condition 10^6 and a minimum of 7 at ones."""
+    n = x.shape[1]
+    B = random_rotation(n, seed) * np.logspace(0, 3, n)[:, None] if n > 1 else np.eye(1)
+    return 7 + (((x - 1) @ B.T) ** 2).sum(axis=1)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 10])
+def test_points_on_a_quadratic_function_are_noticed(n):
+    """Points and values over many orders of magnitude, a few that are no numbers; the minimum is found far away."""
+    rng = np.random.default_rng(n)
+    k = coefficients(n) + spare(n)
+    frame = frame_of(n)
+    x = frame[0] + rng.standard_normal((k, n)) * np.logspace(0, -2, k)[:, None]
+    f = quadratic_values(x)
+    model = interpolated(frame, np.vstack([x, x[:2]]), np.r_[f, np.nan, np.inf])
+    assert model.exact
+    at = frame[0] + rng.standard_normal((50, n))
+    np.testing.assert_allclose(model.values(at) + f.min(), quadratic_values(at), rtol=1e-8)
+    np.testing.assert_allclose(model.minimum(1e3), np.ones(n), atol=1e-6)
+    assert interpolated(frame, x[1:], f[1:]) is None  # one too few
+    assert not fitted(frame, x, f).exact
+
+
+@pytest.mark.parametrize("noise", [3e-5, 1e-2])
+def test_the_fit_is_that_of_its_definition_where_little_is_left_over(noise):
+    n, rng = 4, np.random.default_rng(7)
+    frame = mean, W = frame_of(n)
+    k = coefficients(n) + 2 * spare(n)
+    x = mean + rng.standard_normal((k, n))
+    f = quadratic_values(x) * (1 + noise * rng.standard_normal(k))
+    y = f - f.min()
+    w = 1 / (y + np.median(y))
+    rows = [[1, *z, *(z[i] * z[j] for i in range(n) for j in range(i, n))] for z in (x - mean) @ W.T]
+    A = w[:, None] * np.array(rows)
+    found = np.linalg.lstsq(A, w * y, rcond=None)[0]
+    left = np.sum((A @ found - w * y) ** 2) / (k - coefficients(n))
+    model = interpolated(frame, x, f)
+    assert (model is None) == (left > 1e-6 * np.var(w * y)) == (noise == 1e-2)
+    if model is not None:
+        np.testing.assert_allclose(model.values(x), rows @ found, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x, f: (x, f + 1e-2 * np.abs(f - 7) ** 1.5),
+        lambda x, f: (x, np.where(f > np.median(f), f, 8)),
+        lambda x, f: (np.repeat(x[::2], 2, axis=0), np.repeat(f[::2], 2)),
+        lambda x, f: (x, np.full(len(f), np.nan)),
+        lambda x, f: (x, np.ones(len(f))),
+        lambda x, f: (1e200 * x, f),
+        lambda x, f: (0 * x, f),
+    ],
+    ids=["another function", "equal values", "few places", "nan", "constant", "far", "one place"],
+)
+def test_other_points_lie_on_no_quadratic_function(change):
+    n, rng = 4, np.random.default_rng(8)
+    x = rng.standard_normal((coefficients(n) + spare(n), n))
+    frame = frame_of(n)
+    assert interpolated(frame, x, quadratic_values(x)) is not None
+    with np.errstate(over="ignore"):
+        assert interpolated(frame, *change(x, quadratic_values(x))) is None
 
 
 def test_what_few_points_leave_open_is_the_squared_distance_in_the_frame():

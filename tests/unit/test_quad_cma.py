@@ -10,8 +10,8 @@ import pytest
 import lmcma
 from lmcma import QuadCMAES
 from lmcma.errors import ArgumentError, MemoryLimitError, ProtocolError, UnknownMethodError
-from lmcma.surrogate import quad_cma
-from lmcma.testfunctions import ellipsoid, random_rotation, rosenbrock, rotated, sphere
+from lmcma.surrogate import quad_cma, quadratic
+from lmcma.testfunctions import different_powers, ellipsoid, random_rotation, rosenbrock, rotated, sphere
 from tests.strategies import assert_same_state
 
 N = 5
@@ -23,7 +23,12 @@ def make(**options):
     return QuadCMAES(np.linspace(-1, 2, N), 1.0, **{"rng": 1, "stop": "none", **options})
 
 
-def run(es, batches, fun=ellipsoid):
+def powers(x):
+    """No quadratic function: sums of |x_i|^2.5."""
+    return (np.arange(1, x.shape[-1] + 1) * np.abs(x) ** 2.5).sum(axis=-1)
+
+
+def run(es, batches, fun=rosenbrock):
     for _ in range(batches):
         x = es.ask()
         es.tell(x, fun(x))
@@ -39,7 +44,7 @@ def test_whole_populations_at_first_then_a_row_or_two():
         np.testing.assert_array_equal(es.ask(), x)
         assert es.missing.tolist() == list(range(len(x)))
         sizes.append(len(x))
-        es.tell(x, ellipsoid(x))
+        es.tell(x, rosenbrock(x))
         iterations.append(es.nit)
         assert es.nfev == sum(sizes)
     assert sizes[:2] == [POPSIZE, 3]  # until there are 2 n + 1 points
@@ -97,12 +102,12 @@ def test_ways_of_telling_are_the_same():
 
 
 def test_a_row_edited_is_another_candidate():
-    es = run(make(), 20)
+    es = run(make(), 15)
     x = es.ask()
     x[0] = es.mean + 0.1 * es.sigma
-    es.tell(x, ellipsoid(x))
+    es.tell(x, rosenbrock(x))
     assert (x[0] == es._X).all(axis=1).any()
-    assert es.nfev == len(es._X) or len(es._X) == es.points
+    assert es.nfev >= len(es._X) == es.points + 3
     run(es, 30)
     with pytest.raises(ProtocolError, match="Call `ask"):
         es.tell(None, [1.0])
@@ -116,8 +121,8 @@ def test_injected_points_are_evaluated_beside_the_candidates():
     x, y = a.ask(), b.ask()
     np.testing.assert_array_equal(x[:2], points)
     np.testing.assert_array_equal(x[2:], y)
-    a.tell(None, ellipsoid(x))
-    b.tell(None, ellipsoid(y))
+    a.tell(None, rosenbrock(x))
+    b.tell(None, rosenbrock(y))
     assert (a.nit, a.nfev) == (b.nit, b.nfev + 2)
     for p in points:
         assert (p == a._X).all(axis=1).any()
@@ -142,17 +147,17 @@ def test_random_points_do_not_keep_a_run_from_converging(n, reach, way):
         if way == "injected":
             es.inject(point)
         else:
-            es.tell([point], ellipsoid(point[None]), ids=[-1])
-        run(es, 1)
+            es.tell([point], powers(point[None]), ids=[-1])
+        run(es, 1, powers)
     assert es.stop().reason == "ftarget"
     assert es.nfev < 1600
 
 
 def test_a_point_told_pulls_the_mean():
-    with_it, without = (run(make(), 30, lambda x: sphere(x - 3)) for _ in range(2))
+    with_it, without = (run(make(), 30, lambda x: powers(x - 3)) for _ in range(2))
     with_it.tell([[3.0] * N], [0.0], ids=[-1])
     for es in (with_it, without):
-        es.tell(None, sphere(es.ask() - 3))
+        es.tell(None, powers(es.ask() - 3))
     assert with_it.nit == without.nit
     assert np.linalg.norm(with_it.mean - 3) < np.linalg.norm(without.mean - 3)
 
@@ -351,10 +356,16 @@ def test_it_is_the_same_run_in_another_unit():
 
 
 @pytest.mark.parametrize(
-    ("f", "most"), [(rotated(ellipsoid, random_rotation(10, 10)), 700), (sphere, 200)], ids=["ellipsoid", "sphere"]
+    ("f", "most"),
+    [
+        (rotated(ellipsoid, random_rotation(10, 10)), 80),
+        (sphere, 80),
+        (rotated(different_powers, random_rotation(10, 10)), 900),
+    ],
+    ids=["ellipsoid", "sphere", "different_powers"],
 )
 def test_evaluations(f, most):
-    """Medians of five seeds, ten variables, to 1e-10: measured 532 (459 - 666) over fifteen seeds, CMA-ES 4800."""
+    """Medians of five seeds, ten variables, to 1e-10: over fifteen seeds 75 (72 - 77), and 700 (550 - 900)."""
     spent = []
     for seed in range(1, 6):
         es = QuadCMAES(np.random.default_rng(seed).uniform(-4, 4, 10), 2.0, rng=seed, ftarget=1e-10)
@@ -363,3 +374,30 @@ def test_evaluations(f, most):
         assert es.best_f <= 1e-10
         spent.append(es.nfev)
     assert np.median(spent) < most
+
+
+def test_least_squares_are_tried_once_in_n_evaluations_where_they_fail(monkeypatch):
+    tried = []
+
+    def interpolated(*arguments):
+        tried.append(es.nfev)
+        return quadratic.interpolated(*arguments)
+
+    monkeypatch.setattr(quad_cma, "interpolated", interpolated)
+    es = make()
+    run(es, 100, powers)
+    assert (np.diff(tried) >= N).all()
+    assert len(tried) > 0.8 * (es.nfev - 24) / N
+
+
+@pytest.mark.parametrize(
+    ("f", "close"),
+    [(ellipsoid, 1e-12), (lambda x: ellipsoid(x - 3) + 1e6, 1e6 + 1e-8), (lambda x: 1e-9 * sphere(x + 1), 1e-15)],
+)
+def test_a_run_on_a_quadratic_function_ends(f, close):
+    """Without a target, by the rules: not long after the minimum is found."""
+    es = make(stop=None, maxfev=400)
+    while not es.stop():
+        run(es, 1, f)
+    assert es.stop().reason != "maxfev"
+    assert es.best_f <= close
