@@ -37,7 +37,7 @@ def as_objective(fun: Callable[[FloatArray], Any]) -> Any:
 
     def objective(x: FloatArray, raised: BoolArray) -> float:
         try:
-            return float(fun(x))
+            return 1.0 * fun(x)  # of truth values, too
         except Exception:  # of which kind it was, Python will find out
             raised[0] = True
             return np.nan

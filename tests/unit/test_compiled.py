@@ -1,7 +1,7 @@
 """Objectives compiled by numba: the same run as through Python, to the bit, and the same rules for failures."""
 
 import logging
-import time
+import types
 from concurrent.futures import ThreadPoolExecutor
 
 import numba
@@ -78,6 +78,11 @@ def whole_numbers(x):
 
 
 @numba.njit
+def truth(x):
+    return x.max() > 1.5
+
+
+@numba.njit
 def often_nan(x):
     return np.nan if x[0] > 1.9 else np.sum(x * x)
 
@@ -99,8 +104,10 @@ def for_batches(x):
     return x[0, 0]
 
 
-def test_any_number_is_a_value():
-    a, b = both(whole_numbers)
+@pytest.mark.parametrize("fun", [whole_numbers, truth])
+def test_any_number_is_a_value(fun):
+    assert isinstance(evaluator(fun), Compiled)
+    a, b = both(fun)
     assert a.fun == b.fun
     assert a.nfev == b.nfev
 
@@ -244,20 +251,15 @@ def test_a_function_without_a_module():
     assert lmcma.minimize(numba.njit(names["f"]), [1.0] * 3, 1.0, rng=1, ftarget=1e-6).success
 
 
-@numba.njit
-def slow(x):
-    total = 0.0
-    for i in range(400_000):
-        total += np.cos(x[0] + i)
-    return total
-
-
-def test_max_time_with_a_slow_function():
-    lmcma.minimize(slow, [1.0] * 3, 1.0, rng=1, maxiter=2)  # compiled
-    started = time.perf_counter()
-    res = lmcma.minimize(slow, [1.0] * 3, 1.0, rng=1, max_time=0.2, record=False, stop="none")
+@pytest.mark.parametrize(("seconds", "most"), [(0.2, 10), (0.01, 210)])
+def test_max_time_is_looked_at_in_between(monkeypatch, seconds, most):
+    """By a clock that goes with the iterations: compiled code runs for about a tenth of a second, or an iteration."""
+    es = lmcma.make("cma", np.ones(5), 1.0, rng=1, stop="none")
+    clock = types.SimpleNamespace(monotonic=lambda: seconds * es.nit, perf_counter=lambda: seconds * es.nit)
+    monkeypatch.setattr(driver, "time", clock)
+    res = driver.run(es, evaluator(compiled(sphere)), max_time=2.0)
     assert res.stop.reason == "max_time"
-    assert time.perf_counter() - started < 2  # a slow machine takes some tenths of a second per iteration
+    assert round(2.0 / seconds) <= res.nit <= most
 
 
 def test_rows_of_a_long_history_are_even():
