@@ -164,7 +164,7 @@ class _Compiled:
 
     def possible(self, strategy: Strategy) -> bool:
         """Whether there is something to run, and something that runs it."""
-        return self.objective is not None and hasattr(strategy, "advance")
+        return self.objective is not None and getattr(strategy, "advances", False)
 
     def advance(self, strategy: Strategy, most: float) -> FloatArray | None:
         """Values of the last of some iterations, at most `most`; None where the next one is not to be done like this.

@@ -352,9 +352,12 @@ def strategy_of(
     if isinstance(restarts, Scheme):
         chain = functools.partial(Restarts, strategy=base.name, scheme=restarts)
         return make_mapped(chain, x0, sigma0, **given)
-    if restarts in SCHEMES:
-        return make(f"{restarts}-{base.name}", x0, sigma0, **given)
-    raise ArgumentError(f"`restarts`: there is no scheme {restarts!r}; {near_miss(str(restarts), SCHEMES)}")
+    if restarts not in SCHEMES:
+        raise ArgumentError(f"`restarts`: there is no scheme {restarts!r}; {near_miss(str(restarts), SCHEMES)}")
+    known = [scheme for scheme in SCHEMES if f"{scheme}-{base.name}" in methods()]
+    if restarts not in known:
+        raise ArgumentError(f"`restarts` must be one of {known} for method {base.name!r}; got {restarts!r}.")
+    return make(f"{restarts}-{base.name}", x0, sigma0, **given)
 
 
 def _described(

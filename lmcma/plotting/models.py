@@ -68,8 +68,8 @@ def models(
     for label, (_, history) in runs.items():
         if "life_length" not in history.columns:
             raise ArgumentError(
-                f"`res`{f' ({label!r})' if label else ''} has no models: it is not a run of 'saacm', 'saacm-k' or "
-                "'kl-acm'. Draw it with `convergence`."
+                f"`res`{f' ({label!r})' if label else ''} must be a run of 'saacm', 'saacm-k' or 'kl-acm', with "
+                "restarts or without; this is another method's. Draw it with `convergence`."
             )
     if figure is None:
         figure = new_figure()
@@ -98,7 +98,7 @@ def models(
 def _parameters(ax: Axes, runs: Mapping[str, tuple[Result | None, History]]) -> None:
     """The parameters of the models in units of their range."""
     for k, (label, (result, history)) in enumerate(runs.items()):
-        n = history["mean"].shape[1] if result is None else len(result.x)
+        n = history.dim if result is None else len(result.x)
         low, high = HyperSearch(n, 0).box
         names = SEARCHED if len(runs) == 1 else SEARCHED[:1]
         curves = [

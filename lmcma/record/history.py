@@ -30,6 +30,11 @@ class History:
     max_coordinates : int
         Means and standard deviations are kept for the first so many coordinates.
 
+    Attributes
+    ----------
+    dim : int
+        Variables of the run; 0 before the first iteration.
+
     Notes
     -----
     Whatever else the first snapshot has, such as the error of a model, has a column of that name.
@@ -46,6 +51,7 @@ class History:
         self.max_rows = max(4, int(max_rows))
         self.max_coordinates = int(max_coordinates)
         self._rows: list[tuple[Any, ...]] = []
+        self.dim = 0
         self._more: tuple[str, ...] = ()  # columns that only some methods have
         self._calls = 0
         self._stride = 1  # calls from one row to the next
@@ -93,6 +99,7 @@ class History:
     def _row(self, strategy: Strategy, f: FloatArray) -> tuple[Any, ...]:
         snap = strategy.snapshot()
         if not self._rows:
+            self.dim = len(snap["mean"])
             self._more = tuple(sorted(set(snap) - _OF_ALL))
         finite = np.sort(f[np.isfinite(f)])
         low = middle = np.nan
@@ -140,6 +147,7 @@ class History:
         return {
             "max_rows": self.max_rows,
             "max_coordinates": self.max_coordinates,
+            "dim": self.dim,
             "calls": self._calls,
             "stride": self._stride,
             "tail": self._tail,
@@ -149,6 +157,7 @@ class History:
     def restore(self, state: State) -> None:
         """Go on from what `state_dict` gave, in place of what was recorded here."""
         self.max_rows, self.max_coordinates = int(state["max_rows"]), int(state["max_coordinates"])
+        self.dim = int(state["dim"])
         self._calls, self._stride, self._tail = int(state["calls"]), int(state["stride"]), bool(state["tail"])
         self._more = tuple(sorted(set(state["columns"]) - set(_COLUMNS)))
         columns = [state["columns"][column] for column in self.columns]

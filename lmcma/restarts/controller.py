@@ -177,7 +177,8 @@ class Restarts:
         if self._phase == _MEAN:
             return 1
         kind = cast(Any, registry.methods()[self.strategy].load())
-        return int(min(kind.first_rows(self.dim, self._plan.popsize), max(1, self.maxfev - self.nfev)))
+        rows = kind.first_rows(self.dim, self._plan.popsize, len(self._inner.waiting))
+        return int(min(rows, max(1, self.maxfev - self.nfev)))
 
     @property
     def nfev(self) -> int:
@@ -256,12 +257,16 @@ class Restarts:
             self._count(self._inner.result().mean if points is None else points[k], float(values[k]))
             self._finish(float(np.fmin(values[k], self._inner.best_f)), extra=1)
 
+    @property
+    def advances(self) -> bool:
+        """Whether its runs have a loop in compiled code."""
+        return bool(getattr(self._inner, "advances", False))
+
     def advance(self, fun: Any, most: int) -> FloatArray | None:
         """At most so many iterations of the current run in compiled code, if it can; see `CMAES.advance`."""
-        advance = getattr(self._inner, "advance", None)
-        if advance is None or self._phase != _RUN:
+        if not self.advances or self._phase != _RUN:
             return None
-        f: FloatArray | None = advance(fun, int(min(most, self.maxiter - self.nit)))
+        f: FloatArray | None = cast(Any, self._inner).advance(fun, int(min(most, self.maxiter - self.nit)))
         self._take_note()
         return f
 

@@ -185,8 +185,8 @@ class PopulationStrategy(ABC):
         return default_popsize(n)
 
     @classmethod
-    def first_rows(cls, n: int, popsize: int) -> int:
-        """Rows of the first `ask`."""
+    def first_rows(cls, n: int, popsize: int, waiting: int = 0) -> int:
+        """Rows of the first `ask`, where so many injected points are waiting."""
         return popsize
 
     @staticmethod

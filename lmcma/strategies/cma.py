@@ -201,6 +201,7 @@ class CMAES(PopulationStrategy):
     """
 
     method: ClassVar[str] = "cma"
+    advances: ClassVar[bool] = True  # whether `advance` does anything
 
     def __init__(
         self,
@@ -436,7 +437,7 @@ class CMAES(PopulationStrategy):
         if self.maxfev < math.inf:
             most = min(most, int(self.maxfev - self._nfev) // rows)
         most = int(min(most, self._iteration_limit - self._nit))
-        if most < 1 or self._asked or self._foreign or len(self._waiting) or self._mask:
+        if most < 1 or not self.advances or self._asked or self._foreign or len(self._waiting) or self._mask:
             return None
         x = np.empty((rows, self._n))
         self._make_room()

@@ -103,6 +103,7 @@ class SelfCMAES(CMAES):
     """
 
     method: ClassVar[str] = "self-cma"
+    advances: ClassVar[bool] = False  # rates are adapted between iterations, outside of compiled code
 
     def __init__(
         self,
@@ -176,9 +177,6 @@ class SelfCMAES(CMAES):
         return {"c_1": float(s[kernels.C_1]), "c_mu": float(s[kernels.C_MU]), "c_c": float(s[kernels.C_C])}
 
     # ---------------------------------------------------------------- one iteration
-
-    def advance(self, fun: object, most: int) -> None:
-        """Nothing: rates are adapted between iterations, outside of compiled code."""
 
     _learn_whole = PopulationStrategy._learn_whole  # which calls `_learn`
     _remember, _remembered = PopulationStrategy._remember, PopulationStrategy._remembered

@@ -26,13 +26,12 @@ from lmcma.result import Result
 from lmcma.strategies.base import PopulationStrategy
 from lmcma.strategies.cma import CMAES
 from lmcma.surrogate.quadratic import Quadratic, coefficients, fitted, interpolated, spare
-from lmcma.surrogate.ranksvm import Frame, framed
+from lmcma.surrogate.ranksvm import NEAR, Frame, near
 from lmcma.termination import PROFILES, Stop, StopOption, StopRules, stop_rules
 from lmcma.typing import BoolArray, FloatArray, State
 
 TRUSTED = 0.075  # rank error up to which a model gives the values of a population: Kendall's tau 0.85
 _REACH = 0.5  # of the minimum that is injected, from the mean, in units of sqrt(n) sigma
-_NEAR = 10.0  # sqrt(n) sigma: what is farther away says nothing about where the search is
 _SHARE = 0.02  # of the population, evaluated at first
 _TESTED = (15, 1.2, 0.75)  # newest points that a model is tested on: at least, per evaluation, most per popsize
 
@@ -89,7 +88,10 @@ class QuadCMAES(PopulationStrategy):
     penalty on all but the isotropic terms: C says what the points leave open. Therefore it needs about half of the
     points, and is true to where the search is now. In place of its stationary point, its minimum near the mean is
     injected. Least squares with max(3, floor(n/2)) more points than coefficients are tried once in n evaluations, and
-    taken where they leave nothing over; the minimum may then be 10 sqrt(n) sigma from the mean.
+    taken where they leave nothing over; the minimum may then be 10 sqrt(n) sigma from the mean. They have the points that
+    they need however few `points` are.
+
+    Mostly one row is out: a point told with the id -1 then takes its place.
 
     `result` has `model_fits` and `model_seconds`. An evaluation takes O(n^6) time in two fits; see the page on
     surrogates for times.
@@ -214,12 +216,12 @@ class QuadCMAES(PopulationStrategy):
 
     def _first(self) -> int:
         """Candidates that are evaluated before the function is asked for the others."""
-        return self.first_rows(self._n, self._popsize, len(self._F))
+        return _first_candidates(self._n, self._popsize, len(self._F))
 
     @classmethod
-    def first_rows(cls, n: int, popsize: int, known: int = 0) -> int:
-        """Candidates evaluated before others get their values from the function: one, or what there is to 2n + 1."""
-        return min(popsize, 1 + int(max(_SHARE * popsize, 2 * n - known)))
+    def first_rows(cls, n: int, popsize: int, waiting: int = 0) -> int:
+        """Rows of the first `ask`: candidates, and injected points beside them."""
+        return _first_candidates(n, popsize, 0) + min(waiting, popsize)
 
     def _draw(self) -> None:
         super()._draw()
@@ -229,7 +231,7 @@ class QuadCMAES(PopulationStrategy):
         if not self._drawn:
             candidates = self._cma.ask()
             if model is not None:
-                reach = _NEAR if model.exact else _REACH
+                reach = NEAR if model.exact else _REACH
                 best = model.minimum(reach * math.sqrt(self._n) * self.sigma)
                 if np.isfinite(best).all():
                     candidates[0] = best
@@ -264,8 +266,9 @@ class QuadCMAES(PopulationStrategy):
             self._candidates[theirs[theirs >= 0]] = foreign_x[theirs >= 0]
             self._take_over(foreign_x[theirs < 0], foreign_f[theirs < 0])
         mine = rows >= 0
-        rows, f = rows[mine], f[mine]
-        self._archive(self._candidates[rows], f)
+        rows, f, own = rows[mine], f[mine], own[: len(f)][mine]
+        kept = own | near(self._frame(), self.sigma, self._candidates[rows])
+        self._archive(self._candidates[rows[kept]], f[kept])
         self._values[rows], self._evaluated[rows] = f, True
         if not len(rows):  # injected points only: the candidates still are due
             return
@@ -282,15 +285,15 @@ class QuadCMAES(PopulationStrategy):
         """Points of the caller's own: for the next update of CMA-ES, and for the function those that are near."""
         if not len(x):
             return
-        self._cma.tell(x, f, ids=[-1] * len(x))
-        distance = np.linalg.norm(framed(self._frame(), x), axis=0)
-        near = distance <= _NEAR * math.sqrt(self._n) * self.sigma
-        self._archive(x[near], f[near])
+        for point, value in zip(x, f, strict=True):  # one by one: popsize points at once would stand for a population
+            self._cma.tell(point[None], value[None], ids=[-1])
+        kept = near(self._frame(), self.sigma, x)
+        self._archive(x[kept], f[kept])
 
     def _archive(self, x: FloatArray, f: FloatArray) -> None:
         finite = np.isfinite(f)
         X, F = np.concatenate([self._X, x[finite]]), np.concatenate([self._F, f[finite]])
-        kept = self.points + spare(self._n)
+        kept = max(self.points, coefficients(self._n)) + spare(self._n)
         self._X, self._F = X[-kept:], F[-kept:]
 
     # ---------------------------------------------------------------- the function
@@ -380,6 +383,11 @@ class QuadCMAES(PopulationStrategy):
         self._evaluated, self._rows = np.array(state["evaluated"]), np.array(state["rows"])
         self._error = float(state["error"])
         self.model_fits, self.model_seconds = int(state["model_counts"]), float(state["model_seconds"])
+
+
+def _first_candidates(n: int, popsize: int, known: int) -> int:
+    """Candidates evaluated before others get their values from the function: one, or what there is to 2n + 1."""
+    return min(popsize, 1 + int(max(_SHARE * popsize, 2 * n - known)))
 
 
 __all__ = ["QuadCMAES"]

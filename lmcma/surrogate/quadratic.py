@@ -77,9 +77,10 @@ class Quadratic:
 
     def values(self, x: FloatArray) -> FloatArray:
         """Values at points x, (k, n); smaller is better."""
-        Z = framed(self.frame, x) / self.unit
-        found: FloatArray = self.c + self.g @ Z + 0.5 * (Z * (self.H @ Z)).sum(axis=0)
-        return self.scale * found
+        with np.errstate(over="ignore", invalid="ignore"):
+            Z = framed(self.frame, x) / self.unit
+            found: FloatArray = self.c + self.g @ Z + 0.5 * (Z * (self.H @ Z)).sum(axis=0)
+            return self.scale * found
 
     def minimum(self, radius: float) -> FloatArray:
         """The best point whose whitened distance from the mean is at most `radius`, (n,)."""

@@ -9,17 +9,21 @@ I. Loshchilov, M. Schoenauer, M. Sebag. Self-adaptive surrogate-assisted CMA-ES.
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Self, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lmcma.arguments import as_points, as_positive, as_values, shape_of
-from lmcma.errors import ArgumentError, ProtocolError, ShapeError
+from lmcma.arguments import as_points, as_positive, as_real, as_values, shape_of
+from lmcma.errors import ArgumentError, MemoryLimitError, ProtocolError, ShapeError
 from lmcma.kernels import ranksvm as kernels
 from lmcma.kernels.ascent import square
+from lmcma.strategies.base import memory_limit
 from lmcma.typing import BoolArray, FloatArray, IntArray
 
+_MOST_SWEEPS = 1e9
+NEAR = 10.0  # sqrt(n) sigma: what is farther away says nothing about where the search is
 _FLOAT32_FROM = 128  # points
 Frame: TypeAlias = tuple[FloatArray, FloatArray]  # mean and W, W^T W = C^(-1), of the distribution around a model
 
@@ -75,7 +79,15 @@ class Fitted:
 def framed(frame: Frame, x: FloatArray) -> FloatArray:
     """Points, (k, n), in the frame of a model, in columns: W (x - mean)."""
     mean, W = frame
-    return np.ascontiguousarray(W @ (x - mean).T)
+    with np.errstate(over="ignore", invalid="ignore"):  # what is too far away has no finite place there
+        return np.ascontiguousarray(W @ (x - mean).T)
+
+
+def near(frame: Frame, sigma: float, x: FloatArray) -> BoolArray:
+    """Which of points x, (k, n), are within 10 sigma sqrt(n) of the mean, so that a model may learn from them, (k,)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        distances = np.linalg.norm(framed(frame, x), axis=0)
+    return np.asarray(distances <= NEAR * np.sqrt(x.shape[1]) * sigma)
 
 
 def in_order(f: FloatArray) -> tuple[IntArray, BoolArray]:
@@ -127,11 +139,11 @@ class RankSVM:
     ----------
     c_pow : float
         How much more constraints among the best points weigh: the one between ranks i and i + 1 of N points weighs
-        (N - 1 - i)^c_pow.
+        (N - 1 - i)^c_pow; at least 0.
     c_sigma : float
         Width of the kernel in units of the mean distance of the points.
     sweeps : float
-        Steps of coordinate ascent, per point.
+        Steps of coordinate ascent, per point; at most 1e9.
 
     Examples
     --------
@@ -149,9 +161,12 @@ class RankSVM:
     """
 
     def __init__(self, *, c_pow: float = 3.0, c_sigma: float = 1.0, sweeps: float = 1000.0) -> None:
-        self.c_pow, self.c_sigma, self.sweeps = (
-            as_positive(name, value) for name, value in (("c_pow", c_pow), ("c_sigma", c_sigma), ("sweeps", sweeps))
-        )
+        self.c_sigma, self.sweeps = as_positive("c_sigma", c_sigma), as_positive("sweeps", sweeps)
+        self.c_pow = as_real("c_pow", c_pow)
+        if not 0 <= self.c_pow < math.inf:
+            raise ArgumentError(f"`c_pow` must be >= 0 and finite; got {c_pow!r}.")
+        if self.sweeps > _MOST_SWEEPS:
+            raise ArgumentError(f"`sweeps` must be <= {_MOST_SWEEPS:g}; got {sweeps!r}. Some thousands are many.")
         self._model: Fitted | None = None
 
     def fit(self, x: ArrayLike, f: ArrayLike) -> Self:
@@ -167,7 +182,10 @@ class RankSVM:
         Raises
         ------
         ArgumentError
-            Fewer than max(3, n + 1) different finite values, all points the same, or one of them not finite.
+            Fewer than max(3, n + 1) different finite values, all points the same or too far apart for a square of their
+            distance, or one of them not finite. The model before stays.
+        MemoryLimitError
+            Too many points: they take 12 to 16 bytes for each pair.
         ShapeError, ArgumentTypeError
             `x` and `f` do not fit each other, or are not numbers.
         """
@@ -178,13 +196,27 @@ class RankSVM:
             raise ShapeError(f"`x` must have a row for each of the {len(values)} values; got shape {shape}.")
         used = ~np.isnan(values)
         points, values = points[used], values[used]
-        settings = Settings(len(values), 6.0, self.c_pow, self.c_sigma, self.sweeps)
-        self._model = train(points.T, values, settings)
-        if self._model is None:
+        if not enough(values, shape[1]):
             raise ArgumentError(
-                f"`f` must have at least max(3, n + 1) different finite values at different points; got {len(points)} "
-                "points that have fewer. Give more points."
+                f"`f` must have at least max(3, n + 1) different finite values; got {len(points)} that have fewer. "
+                "Give more points."
             )
+        N = len(values)
+        need, limit = float(N) ** 2 * (8 + scratch_item(N)), memory_limit(None)
+        if need > limit:
+            raise MemoryLimitError(
+                f"`x` has {N} points, whose distances and kernel take {need / 2**30:.3g} GiB; the limit is "
+                f"{limit / 2**30:.3g} GiB. Give fewer points."
+            )
+        with np.errstate(over="ignore", invalid="ignore"):
+            model = train(points.T, values, Settings(N, 6.0, self.c_pow, self.c_sigma, self.sweeps))
+        if model is None:
+            raise ArgumentError(
+                "`x` must have different points, whose distances times `c_sigma` have a square in double precision; "
+                f"got points between {points.min():g} and {points.max():g}, with c_sigma={self.c_sigma:g}. "
+                "Scale the points."
+            )
+        self._model = model
         return self
 
     def predict(self, x: ArrayLike) -> FloatArray:

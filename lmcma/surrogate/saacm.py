@@ -33,13 +33,14 @@ from lmcma.kernels.batch import EDITED
 from lmcma.result import Result
 from lmcma.strategies.cma import CMAES
 from lmcma.surrogate.hyper import SEARCHED, HyperSearch, default_points
-from lmcma.surrogate.ranksvm import Fitted, Frame, Settings, enough, framed, scratch_item, train
+from lmcma.surrogate.ranksvm import Fitted, Frame, Settings, enough, framed, near, scratch_item, train
 from lmcma.termination import Stop, StopOption, StopReason
 from lmcma.typing import BoolArray, FloatArray, IntArray, State
 
 _LEAST_FOR_INTENSITY = 4  # generations on the model, from which on they are intensive
 _LARGEST_SAMPLE = 100_000  # points of one
 _MAX_CONDITION = 1e14
+_LARGEST_RATIO = 1e7 * (1 + 1e-6)  # of axes: `robust` holds them at 1e7, up to rounding
 _FIRST_WITH_NOISE = 5  # g_start with `noisy`, inferred from the published running times: see docs/surrogate.md
 _BROKEN = 1 << stopping.NUMERIC | 1 << stopping.EIGEN_FAILURE  # the condition has a test of its own, not the user's
 
@@ -192,7 +193,8 @@ class SaACMES(CMAES):
         Generations in a row that the search for parameters leaves out while there are no generations on the model; 0,
         and 20 in later runs of a chain of restarts.
     longest : int, optional
-        Generations on the model at most; 20 by default, 60 for ``control="kl"``. With 0 there is no model.
+        n_max, 20 by default: a model that makes no errors is used for one generation less. Generations on the model at
+        most for ``control="kl"``, there 60 by default. With 0 there is no model.
     surrogate_maxfev : int, optional
         No models any more after so many evaluations of a run, each one where there are restarts.
     noisy : bool
@@ -238,6 +240,7 @@ class SaACMES(CMAES):
     """
 
     method: ClassVar[str] = "saacm"
+    advances: ClassVar[bool] = False  # models are trained in between
     adds_up: ClassVar[tuple[str, ...]] = ("model_fits", "model_nfev", "model_failures", "model_seconds")
     later_options: ClassVar[Mapping[str, Any]] = MappingProxyType({"hyper_rest": 20})
 
@@ -275,8 +278,13 @@ class SaACMES(CMAES):
         self.threads = as_count("threads", threads, 1)
         most = (60 if control == "kl" else 20) if longest is None else as_count("longest", longest, 0)
         first = _FIRST_WITH_NOISE if self.noisy else SaACMParameters.first
+        if control == "error" and most in (1, 2):
+            raise ArgumentError(f"`longest` must be 0 or at least 3, else no model is used; got {most}.")
         self._schedule = SaACMParameters(longest=most, first=first)
-        self.intensity = default_intensity(n) if intensity == "k" else as_count("intensity", intensity, 1)
+        if isinstance(intensity, str) and intensity != "k":
+            raise ArgumentError(f"`intensity` must be 'k' or an integer >= 1; got {intensity!r}.")
+        self._grows = isinstance(intensity, str)  # with n
+        self.intensity = default_intensity(n) if isinstance(intensity, str) else as_count("intensity", intensity, 1)
         tried = default_hyper_popsize(n) if hyper_popsize is None else as_count("hyper_popsize", hyper_popsize, 0)
         if tried == 1:
             raise ArgumentError("`hyper_popsize` must be 0 or at least 2; got 1.")
@@ -351,6 +359,7 @@ class SaACMES(CMAES):
     def result(self) -> Result:
         """As of `CMAES`, with the number of models, of their evaluations, and the seconds that they took."""
         result = super().result()
+        result["method"] = "kl-acm" if self.control == "kl" else "saacm-k" if self._grows else "saacm"
         for name in self.adds_up:
             result[name] = getattr(self, name)
         return result
@@ -373,10 +382,6 @@ class SaACMES(CMAES):
         return ["use hyper_popsize=0", *(["fewer `threads`"] if self.threads > 1 else [])]
 
     # ---------------------------------------------------------------- generations on the model
-
-    def advance(self, fun: Any, most: int) -> FloatArray | None:
-        """Nothing: models are trained in between."""
-        return None
 
     def _draw(self) -> None:
         started = time.perf_counter()
@@ -504,8 +509,9 @@ class SaACMES(CMAES):
             t = self._count[stopping.T]
             mask = cma_kernels.update(self._s, self._table, f, np.ones(popsize, dtype=np.bool_), self._long)
             self._count[stopping.T] = t  # true iterations: of h_sigma, and those with a diagonal C
-        longest = self.sigma * float(self.D[-1])
-        return not mask & _BROKEN and self.sigma > 0 and np.isfinite(longest) and self.D[-1] < 1e7 * self.D[0]
+        shortest, longest = float(self.D[0]), float(self.D[-1])
+        sound = self.sigma > 0 and math.isfinite(self.sigma * longest) and longest <= _LARGEST_RATIO * shortest
+        return sound and not mask & _BROKEN
 
     # ---------------------------------------------------------------- true values
 
@@ -541,14 +547,14 @@ class SaACMES(CMAES):
     def _learn_part(self, f: FloatArray, injected: FloatArray) -> None:
         if not self._schedule.longest:
             return
-        x = np.empty((len(f), self._n))
+        x, own = np.empty((len(f), self._n)), np.ones(len(f), dtype=np.bool_)
         self._write_again(x)
-        x[: len(injected)] = injected
+        x[: len(injected)], own[: len(injected)] = injected, False
         for point, _, row in self._foreign:
             if row >= 0:
-                x[row] = point
+                x[row], own[row] = point, False
         self._frame = self._model = None
-        self._archive(x, f)
+        self._archive(x, f, own)
 
     def _points(self) -> FloatArray:
         x = np.empty((self._popsize, self._n))
@@ -594,12 +600,16 @@ class SaACMES(CMAES):
         self._model_nit_told = self._model_nit
         if foreign_x is not None and foreign_f is not None:
             edited = np.flatnonzero(~own)
-            x[edited] = foreign_x[: len(edited)]
-            x, f = np.concatenate([x, foreign_x[len(edited) :]]), np.concatenate([f, foreign_f[len(edited) :]])
-        self._archive(x, f)
+            x[edited], more = foreign_x[: len(edited)], foreign_x[len(edited) :]
+            x, f = np.concatenate([x, more]), np.concatenate([f, foreign_f[len(edited) :]])
+            own = np.append(own, np.zeros(len(more), dtype=np.bool_))
+        self._archive(x, f, own)
 
-    def _archive(self, x: FloatArray, f: FloatArray) -> None:
+    def _archive(self, x: FloatArray, f: FloatArray, own: BoolArray) -> None:
+        """Keep points for training: those of its own, and near ones of the caller's."""
         kept = ~np.isnan(f)
+        if not own.all():
+            kept &= own | near((self.mean, (self.B / self.D).T), self.sigma, x)
         X, F = np.concatenate([self._X, x[kept]]), np.concatenate([self._F, f[kept]])
         self._X, self._F = X[-self._capacity :], F[-self._capacity :]
 
@@ -623,7 +633,7 @@ class SaACMES(CMAES):
         return {
             **super()._state(),
             "control": self.control,
-            "intensity": self.intensity,
+            "intensity": "k" if self._grows else self.intensity,
             "hyper_popsize": self.hyper_popsize,
             "hyper_rest": self.hyper_rest,
             "longest": self._schedule.longest,

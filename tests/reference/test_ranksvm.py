@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from lmcma.errors import ArgumentError, ArgumentTypeError, ProtocolError, ShapeError
+from lmcma.errors import ArgumentError, ArgumentTypeError, MemoryLimitError, ProtocolError, ShapeError
 from lmcma.kernels import ranksvm as kernels
 from lmcma.kernels.ascent import ascend, square
-from lmcma.surrogate import RankSVM
+from lmcma.surrogate import RankSVM, ranksvm
 from lmcma.surrogate.ranksvm import Settings, scratch, train
 from lmcma.testfunctions import ellipsoid, rosenbrock
 from tests.reference import ranksvm_twin as twin
@@ -256,6 +256,28 @@ def test_public_class():
         RankSVM().fit(x, ["a"] * 80)
     with pytest.raises(ArgumentError, match="`c_sigma` must be > 0"):
         RankSVM(c_sigma=0)
+    with pytest.raises(ArgumentError, match="`c_pow` must be >= 0"):
+        RankSVM(c_pow=-1)
+    with pytest.raises(ArgumentError, match="`sweeps` must be <= 1e"):
+        RankSVM(sweeps=1e18)
+    assert kernels.rank_error((new**2).sum(axis=1), RankSVM(c_pow=0).fit(x, f).predict(new)) < 0.1
+    for scale, c_sigma in ((1e160, 1.0), (1e-170, 1.0), (1.0, 1e200)):
+        with pytest.raises(ArgumentError, match="`x` must have different points, whose distances"):
+            RankSVM(c_sigma=c_sigma).fit(scale * x, f)
+
+
+def test_a_fit_that_fails_leaves_the_model_before(monkeypatch):
+    x = np.random.default_rng(1).standard_normal((30, 2))
+    f = (x**2).sum(axis=1)
+    model = RankSVM().fit(x, f)
+    before = model.predict(x)
+    with pytest.raises(ArgumentError):
+        model.fit(x, np.ones(30))
+    np.testing.assert_array_equal(model.predict(x), before)
+    monkeypatch.setattr(ranksvm, "memory_limit", lambda most: 30.0**2 * 15)
+    with pytest.raises(MemoryLimitError, match=r"`x` has 30 points.*Give fewer"):
+        model.fit(x, f)
+    np.testing.assert_array_equal(model.predict(x), before)
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])

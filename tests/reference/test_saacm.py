@@ -156,7 +156,7 @@ def test_a_model_that_knows_its_points_by_heart_has_no_error_of_zero():
         for _ in range(20):
             x = es.ask()
             if learn_first:  # the leak that this test is about
-                es._archive(x, sphere(x))
+                es._archive(x, sphere(x), np.ones(len(x), dtype=bool))
             es.tell(x, sphere(x))
         return es.model_error
 
@@ -362,6 +362,51 @@ def test_rows_that_are_nan_and_points_of_the_caller():
     assert (es.archive[0] == 0).all(axis=1).any()
 
 
+@pytest.mark.parametrize("way", ["injected", "told", "edited"])
+def test_points_too_far_away_are_not_learnt_from(way):
+    es = SaACMES(np.ones(5), 1.0, rng=1, hyper_popsize=0, stop="none")
+    points = np.array([[1e4] * 5, [0.5] * 5, [-1e308] * 5])
+    for point in points:
+        run(es, sphere, 3)
+        if way == "injected":
+            es.inject(point)
+        elif way == "told":
+            es.tell(point[None], [1e3], ids=[-1])
+        x = es.ask()
+        f = np.minimum(sphere(np.clip(x, -1e9, 1e9)), 1e3)
+        if way == "edited":
+            x[0] = point
+        es.tell(x, f)
+    X, F = es.archive
+    assert (points[1] == X).all(axis=1).sum() == 1
+    assert np.abs(X).max() < 100
+    assert len(X) == es.nfev - 2
+    assert len(F) == len(X)
+
+
+def test_where_the_condition_is_mended_models_are_used():
+    """A factor of 1 + 1e-16 in the ratio of axes once undid half of the phases."""
+    es = SaACMES(np.ones(3), 1.0, rng=1, robust=True, hyper_popsize=0, stop="none")
+    run(es, lambda x: (x**2 * [1, 1e10, 1e20]).sum(axis=1), 100)
+    assert es.D[-1] / es.D[0] > 1e6
+    assert es.model_nit > 200
+    assert es.model_failures == 0
+
+
+def test_results_are_named_as_the_method():
+    for method, n in (("saacm", 12), ("saacm-k", 3), ("saacm-k", 12), ("kl-acm", 3)):
+        es = lmcma.make(method, np.ones(n), 1.0, hyper_popsize=0)
+        assert es.result().method == method
+        assert lmcma.from_state(es.state_dict()).result().method == method
+
+
+def test_all_iterations_around_a_compiled_objective_are_recorded():
+    f = lmcma.testfunctions.compiled(sphere)
+    for method in ("saacm", "ipop-saacm"):
+        res = lmcma.minimize(f, np.ones(3), 0.5, method=method, options={"hyper_popsize": 0}, maxiter=30, rng=1)
+        assert res.history["nit"].tolist() == list(range(1, 31))
+
+
 def test_no_models_after_so_many_evaluations():
     es = SaACMES(np.ones(4), 1.0, rng=1, hyper_popsize=0, surrogate_maxfev=120, stop="none")
     run(es, sphere, 15)
@@ -515,12 +560,12 @@ def test_a_batch_cut_short(edited):
     es = run(SaACMES(np.ones(5), 1.0, rng=1, hyper_popsize=0, maxfev=20 * 8 + 3), sphere, 20)
     assert es.life_length > 0
     done = es.model_nit, es.model_fits
-    es.inject(np.full(5, 0.25))
+    es.inject(es.mean + es.sigma)
     x = es.ask()
     assert len(x) == 3
     assert (es.model_nit, es.model_fits) == done
     if edited:
-        x[1] = 0.5
+        x[1] = es.mean - es.sigma
     es.tell(x, sphere(x))
     np.testing.assert_array_equal(es.archive[0][-3:], x)
     np.testing.assert_array_equal(es.archive[1][-3:], sphere(x))
@@ -607,7 +652,7 @@ def test_the_estimate_of_memory_is_what_models_take():
         n = 30
         es = SaACMES(np.ones(n), 1.0, rng=1, **options)
         rng = np.random.default_rng(1)
-        es._archive(rng.standard_normal((es._capacity, n)), rng.random(es._capacity))
+        es._archive(rng.standard_normal((es._capacity, n)), rng.random(es._capacity), np.ones(es._capacity, dtype=bool))
         es._nit, es._life = 20, 4
         es._search.settings = dataclasses.replace(es.settings, points=es._capacity, sweeps=1.0)
         models = memory_of_models(n, es.popsize, hyper_popsize=es.hyper_popsize, intensity=es.intensity)
@@ -658,6 +703,8 @@ def test_arguments():
         ({"intensity": 0}, "`intensity` must be >= 1"),
         ({"hyper_popsize": 1}, "`hyper_popsize` must be 0 or at least 2"),
         ({"longest": -1}, "`longest` must be >= 0"),
+        ({"longest": 2}, "`longest` must be 0 or at least 3"),
+        ({"intensity": "K"}, "`intensity` must be 'k' or an integer"),
         ({"threads": 0}, "`threads` must be >= 1"),
     ):
         with pytest.raises(ArgumentError, match=words):

@@ -211,14 +211,22 @@ def _chain():
     return lmcma.minimize(f, [1.0] * 2, 0.5, method="ipop-saacm", options=options, maxfev=900, vectorized=True, rng=1)
 
 
+def test_parameters_of_models_have_the_range_of_their_dimension():
+    """A history has the means of 64 coordinates only."""
+    options = {"hyper_popsize": 0, "popsize": 5}
+    res = lmcma.minimize(lmcma.testfunctions.sphere, [1.0] * 70, 0.5, method="saacm", options=options, maxfev=10, rng=1)
+    drawn = [lmcma.plotting.models(run).axes[3].get_lines()[0].get_ydata() for run in (res, res.history)]
+    np.testing.assert_array_equal(*drawn)
+
+
 def test_models_need_models():
     plain = lmcma.minimize(lmcma.testfunctions.sphere, [1.0] * 2, 0.5, maxfev=60, rng=1)
-    with pytest.raises(ArgumentError, match=r"`res` has no models.*`convergence`"):
+    with pytest.raises(ArgumentError, match=r"`res` must be a run of .saacm.*`convergence`"):
         lmcma.plotting.models(plain)
-    with pytest.raises(ArgumentError, match=r"`res` \('b'\) has no models"):
+    with pytest.raises(ArgumentError, match=r"`res` \('b'\) must be"):
         lmcma.plotting.models({"b": plain})
     quadratic = lmcma.minimize(lmcma.testfunctions.sphere, [1.0] * 2, 0.5, method="quad-cma", maxfev=30, rng=1)
-    with pytest.raises(ArgumentError, match="not a run of 'saacm'"):
+    with pytest.raises(ArgumentError, match="must be a run of 'saacm'"):
         lmcma.plotting.models(quadratic)
     with pytest.raises(ArgumentTypeError, match="must be a Result"):
         lmcma.plotting.models(3)

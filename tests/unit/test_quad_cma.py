@@ -113,6 +113,62 @@ def test_a_row_edited_is_another_candidate():
         es.tell(None, [1.0])
 
 
+@pytest.mark.parametrize("popsize", [2, 3, POPSIZE])
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_is_told_in_whatever_order(popsize, seed):
+    """The caller's own points, one or many at a time, edited rows, parts, values that are no numbers, saving."""
+    rng = np.random.default_rng(seed)
+    es, nfev = make(popsize=popsize, rng=seed), 0
+    for _ in range(60):
+        what = rng.integers(6)
+        if what < 2:  # popsize of them were once taken for the population
+            x = es.mean + es.sigma * rng.standard_normal((rng.choice([1, 2, popsize, popsize + 1]), N))
+            if what == 0:
+                es.inject(x)
+            else:
+                es.tell(x, rosenbrock(x), ids=[-1] * len(x))
+                nfev += len(x)
+        before = es.nit
+        x = es.ask()
+        assert len(x) == es.popsize
+        f = rosenbrock(x)
+        if what == 2:
+            x[0] = es.mean + es.sigma * rng.standard_normal(N)
+        elif what == 3:
+            f[rng.random(len(f)) < 0.5] = rng.choice([np.nan, np.inf])
+        elif what == 4:
+            es = lmcma.from_state(es.state_dict())
+        if what == 5:
+            for k in rng.permutation(len(x)):
+                es.tell(None, f[[k]], ids=[k])
+        else:
+            es.tell(x, f)
+        nfev += len(f)
+        assert es.nfev == nfev
+        assert before <= es.nit <= before + 1
+        assert np.isfinite(es.mean).all()
+    assert es.nit > 5
+
+
+@pytest.mark.parametrize("way", ["injected", "told", "edited"])
+@pytest.mark.parametrize("far", [1e10, 1e160, 1e300, 1e308])
+def test_points_however_far_say_nothing_about_where_the_search_is(far, way):
+    es = run(make(), 15, powers)
+    point = far * np.array([[1, -1, 1, 0.5, 1]])
+    if way == "injected":
+        es.inject(point)
+    elif way == "told":
+        es.tell(point, [1e3], ids=[-1])
+    x = es.ask()
+    f = powers(x) if way == "told" else np.full(len(x), 1e3)
+    if way == "edited":
+        x[0] = point
+    es.tell(x, f)
+    run(es, 200, powers)
+    assert np.abs(es._X).max() < 1e3
+    assert es.best_f < 1e-9
+
+
 def test_injected_points_are_evaluated_beside_the_candidates():
     a, b = run(make(), 20), run(make(), 20)
     points = a.mean + a.sigma * np.array([[0.1], [0.2]])
@@ -239,6 +295,8 @@ def hostile(kind, rng):
     def f(x):
         values = ellipsoid(x)
         k = len(values)
+        with np.errstate(over="ignore"):
+            larger = 1e301 * values
         return {
             "nan": np.full(k, np.nan),
             "inf": np.full(k, np.inf),
@@ -248,6 +306,7 @@ def hostile(kind, rng):
             "some inf": np.where(rng.random(k) < 0.4, np.inf, values),
             "minus inf": np.where(rng.random(k) < 0.1, -np.inf, values),
             "huge": 1e300 * values,
+            "larger": np.minimum(larger, 1.7e308),
             "tiny": 1e-300 * values,
             "offset": 1e15 + values,
         }[kind]
@@ -256,14 +315,14 @@ def hostile(kind, rng):
 
 
 @pytest.mark.parametrize(
-    "kind", ["nan", "inf", "constant", "two values", "some nan", "some inf", "minus inf", "huge", "tiny", "offset"]
+    "kind",
+    ["nan", "inf", "constant", "two values", "some nan", "some inf", "minus inf", "huge", "larger", "tiny", "offset"],
 )
 def test_hostile_values(kind):
     """The run goes on, finite, and ends where it should."""
     f = hostile(kind, np.random.default_rng(2))
     es = make()
-    with np.errstate(all="raise", under="ignore", over="ignore", invalid="ignore"):
-        run(es, 120, f)
+    run(es, 120, f)
     assert np.isfinite(es.mean).all()
     assert 0 < es.sigma < 1e6
     stopped = make(stop={"profile": "quad-cma", "tolhistfun": None} if kind == "tiny" else None, maxfev=2000)
@@ -289,6 +348,8 @@ def test_arguments():
         lmcma.make("quad-cma", np.zeros(10), 1.0, points=10**6, max_memory=2**24)
     with pytest.raises(UnknownMethodError, match="quad-cma"):
         lmcma.make("bipop-quad-cma", np.zeros(3), 1.0)
+    with pytest.raises(ArgumentError, match=r"`restarts` must be one of \['independent', 'ipop', 'nipop'\] .*'bipop'"):
+        lmcma.minimize(sphere, np.zeros(3), 1.0, method="quad-cma", restarts="bipop")
     assert make().points == 21
     assert make(popsize=20).points == 40
 
@@ -330,11 +391,14 @@ def test_rules_of_restarts_are_those_of_the_method():
 
 def test_rows_of_the_next_run_of_a_chain():
     es = lmcma.make("ipop-quad-cma", np.ones(3), 1.0, x0_box=(-1, 1), stop={"maxiter": 3}, rng=1)
-    while len(es.result().runs) < 4:
+    rng = np.random.default_rng(1)
+    while len(es.result().runs) < 9:
         rows = es.popsize
         x = es.ask()
         assert len(x) == rows
         es.tell(x, ellipsoid(x))
+        if not es.missing.size and rng.random() < 0.3:  # between two runs, too
+            es.inject(rng.standard_normal((2, 3)))
 
 
 def test_limits_of_deviations():
@@ -374,6 +438,14 @@ def test_evaluations(f, most):
         assert es.best_f <= 1e-10
         spent.append(es.nfev)
     assert np.median(spent) < most
+
+
+@pytest.mark.parametrize("points", [POPSIZE, 15])
+def test_least_squares_have_their_points_whatever_the_others_have(points):
+    es = make(points=points, ftarget=1e-10)
+    while not es.stop():
+        run(es, 1, ellipsoid)
+    assert es.nfev < 30
 
 
 def test_least_squares_are_tried_once_in_n_evaluations_where_they_fail(monkeypatch):
