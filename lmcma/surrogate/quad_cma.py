@@ -88,8 +88,8 @@ class QuadCMAES(PopulationStrategy):
     penalty on all but the isotropic terms: C says what the points leave open. Therefore it needs about half of the
     points, and is true to where the search is now. In place of its stationary point, its minimum near the mean is
     injected. Least squares with max(3, floor(n/2)) more points than coefficients are tried once in n evaluations, and
-    taken where they leave nothing over; the minimum may then be 10 sqrt(n) sigma from the mean. They have the points that
-    they need however few `points` are.
+    taken where they leave nothing over; the minimum may then be 10 sqrt(n) sigma from the mean. They have the points
+    that they need however few `points` are.
 
     Mostly one row is out: a point told with the id -1 then takes its place.
 
