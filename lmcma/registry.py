@@ -193,7 +193,8 @@ _SURROGATES = (
         "costly objectives up to some dozens of variables: two to four times fewer evaluations in a single valley",
         "Loshchilov, Schoenauer, Sebag, Self-adaptive surrogate-assisted covariance matrix adaptation evolution "
         "strategy, GECCO 2012",
-        "active update of 2010; constants of the BBOB programs; stop profile bbob without maxiter; no final mean",
+        "active update of 2010; constants of the BBOB programs; stop profile bbob without maxiter and tolupsigma; "
+        "no final mean",
         "a model of O(n^1.7) points for every popsize evaluations: some five milliseconds for n = 10, 21 times as long "
         "with the search for its parameters, which is on for n <= 10",
     ),
@@ -203,7 +204,8 @@ _SURROGATES = (
         "as saacm; from 10 variables on with much larger populations on the model: fewer evaluations where it is good",
         "Loshchilov, Schoenauer, Sebag, Intensive surrogate model exploitation in self-adaptive surrogate-assisted "
         "CMA-ES, GECCO 2013",
-        "active update of 2010; constants of the BBOB programs; stop profile bbob without maxiter; no final mean",
+        "active update of 2010; constants of the BBOB programs; stop profile bbob without maxiter and tolupsigma; "
+        "no final mean",
         "as saacm",
         {"intensity": "k"},
     ),
@@ -213,7 +215,8 @@ _SURROGATES = (
         "experimental: saacm that stays on a model until the search distribution has moved too far from it",
         "after Loshchilov, Schoenauer, Sebag, KL-based control of the learning schedule for surrogate black-box "
         "optimization, CAp 2013",
-        "active update of 2010; constants of the BBOB programs; stop profile bbob without maxiter; no final mean",
+        "active update of 2010; constants of the BBOB programs; stop profile bbob without maxiter and tolupsigma; "
+        "no final mean",
         "as saacm",
         {"control": "kl"},
     ),
@@ -295,7 +298,7 @@ def _acma(scheme: str) -> Method:
 def _saacm(base: Method, scheme: str) -> Method:
     """A method on models with restarts, as the papers ran them."""
     how, reference = _SCHEMES[scheme]
-    profile = "ipop-acma" if scheme == "ipop" else "loshchilov-2012"
+    profile = "nipop-acma" if scheme == "ipop" else "saacm"
     return Method(
         f"{scheme}-{base.name}",
         _RESTARTS,
@@ -487,7 +490,8 @@ def make(
 
 def restart_rules(strategy: str) -> StopRules:
     """The default rules of a run of this method in a chain of restarts."""
-    rules = PROFILES.get(strategy, PROFILES["bbob"])
+    family = "saacm" if strategy in {base.name for base in _SURROGATES} else strategy
+    rules = PROFILES.get(family, PROFILES["bbob"])
     return dataclasses.replace(rules, maxiter=None) if strategy in _SLOW_LEARNERS else rules
 
 

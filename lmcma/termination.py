@@ -216,6 +216,8 @@ PROFILES: Mapping[str, StopRules] = {
     "ipop-acma": dataclasses.replace(_MATLAB, maxiter="bbob"),
     # BIPOP-aCMA-ES and NBIPOP-aCMA-ES of 2012: the first with tolfun, tolfacupx off
     "loshchilov-2012": dataclasses.replace(_BBOB, tolfun=1e-12),
+    # Generations on models count, too, and in so many sigma grows and C shrinks where the distribution does neither
+    "saacm": dataclasses.replace(_BBOB, maxiter="matlab", tolfun=1e-12, tolupsigma=None),
     # An iteration with one evaluation has a fifth to a twentieth of the usual news, and values are those of a model
     "quad-cma": dataclasses.replace(_BBOB, maxiter=None, stagnation=None, tolhistfun=1e-13),
     # Nothing but a broken objective stops the run

@@ -230,7 +230,7 @@ class CMAES(PopulationStrategy):
             x0,
             sigma0,
             popsize=popsize,
-            rules=stop_rules(stop, default=_rules_of(robust)),
+            rules=stop_rules(stop, default=rules_of(robust)),
             ftarget=ftarget,
             maxfev=maxfev,
             maxiter=maxiter,
@@ -531,7 +531,7 @@ class CMAES(PopulationStrategy):
         self._long = stopping.long_history(state["long_history"])
 
 
-def _rules_of(robust: bool) -> StopRules:
+def rules_of(robust: bool) -> StopRules:
     """The default rules."""
     rules = dataclasses.replace(PROFILES["bbob"], maxiter=None)
     return dataclasses.replace(rules, conditioncov=None, equalfunvals=None, tolhistfun=None) if robust else rules

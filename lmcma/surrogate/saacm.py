@@ -31,10 +31,10 @@ from lmcma.kernels import ranksvm as kernels
 from lmcma.kernels import stopping
 from lmcma.kernels.batch import EDITED
 from lmcma.result import Result
-from lmcma.strategies.cma import CMAES
+from lmcma.strategies.cma import CMAES, rules_of
 from lmcma.surrogate.hyper import SEARCHED, HyperSearch, default_points
 from lmcma.surrogate.ranksvm import Fitted, Frame, Settings, enough, framed, near, scratch_item, train
-from lmcma.termination import Stop, StopOption, StopReason
+from lmcma.termination import Stop, StopOption, StopReason, stop_rules
 from lmcma.typing import BoolArray, FloatArray, IntArray, State
 
 _LEAST_FOR_INTENSITY = 4  # generations on the model, from which on they are intensive
@@ -203,8 +203,8 @@ class SaACMES(CMAES):
     threads : int
         Threads that train the models of the hyper-parameter search; the run is the same for any number.
     active, constants, lazy, diagonal_first, stop, std_limits, robust, ftarget, maxfev, maxiter, max_memory, rng
-        As for `CMAES`; the defaults of the first three are those of the papers. Rules are tested after true
-        generations; `maxiter` counts these, that of a profile generations on models, too.
+        As for `CMAES`; the defaults of the first three are those of the papers, and "tolupsigma" is off. Rules are
+        tested after true generations; `maxiter` counts these, that of a profile generations on models, too.
 
     Raises
     ------
@@ -299,7 +299,7 @@ class SaACMES(CMAES):
             constants=constants,
             lazy=lazy,
             diagonal_first=diagonal_first,
-            stop=stop,
+            stop=stop_rules(stop, default=dataclasses.replace(rules_of(robust), tolupsigma=None)),
             std_limits=std_limits,
             robust=robust,
             ftarget=ftarget,

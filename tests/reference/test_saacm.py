@@ -20,7 +20,8 @@ from lmcma.surrogate.saacm import (
     life_length,
     memory_of_models,
 )
-from lmcma.testfunctions import ellipsoid, rosenbrock, sphere
+from lmcma.termination import PROFILES
+from lmcma.testfunctions import ellipsoid, random_rotation, rosenbrock, sphere
 from tests.strategies import assert_same_state
 
 PAPER = {"active": "2010", "constants": "bbob", "lazy": "reference"}
@@ -460,6 +461,46 @@ def test_the_limit_of_a_profile_is_tested_when_told(parts):
     assert es.stop().reason == "maxiter"
     assert (es.stop().value, es.stop().threshold) == (seen[-1], 30)
     assert lmcma.from_state(es.state_dict()).stop() == es.stop()
+
+
+def bent_cigar(n, seed):
+    """The one of the BBOB suite, its minimum at zero."""
+    R, bend = random_rotation(n, seed), 0.5 * np.arange(n) / (n - 1)
+
+    def f(x):
+        z = x @ R.T
+        up = np.maximum(z, 0)
+        z = np.where(z > 0, up ** (1 + bend * np.sqrt(up)), z) @ R.T
+        return z[:, 0] ** 2 + 1e6 * (z[:, 1:] ** 2).sum(axis=1)
+
+    return f
+
+
+@pytest.mark.parametrize("seed", [0, 4, 5])
+def test_limits_leave_time_for_long_runs(seed):
+    """Those of 2012 count generations on models, and end runs that are on their way."""
+    runs = {}
+    for stop in (None, "loshchilov-2012"):
+        f, start = bent_cigar(3, seed), {"x0_box": (-4, 4), "rng": seed, "hyper_popsize": 0}
+        es = lmcma.make("bipop-saacm", np.full(3, 2.0), 2.0, ftarget=1e-8, maxfev=5000, stop=stop, **start)
+        while not es.stop():
+            es.tell(None, f(es.ask()))
+        runs[stop] = es.result().runs
+    assert len(runs[None]) == 1
+    assert runs[None][0].fun <= 1e-8
+    assert runs["loshchilov-2012"][0].stop.reason == "maxiter"
+
+
+@pytest.mark.parametrize("method", ["saacm", "saacm-k", "kl-acm"])
+def test_rules_by_default(method):
+    single = lmcma.make(method, np.ones(3), 1.0, rng=1)
+    assert single.rules == dataclasses.replace(PROFILES["bbob"], maxiter=None, tolupsigma=None)
+    assert lmcma.make(method, np.ones(3), 1.0, rng=1, stop={"tolupsigma": 1e20}).rules.tolupsigma == 1e20
+    assert lmcma.make(method, np.ones(3), 1.0, rng=1, stop="bbob").rules == PROFILES["bbob"]
+    options = {"x0_box": (-1, 1), "rng": 1}
+    for scheme, profile in (("ipop", "nipop-acma"), ("bipop", "saacm"), ("nbipop", "saacm")):
+        assert lmcma.make(f"{scheme}-{method}", np.ones(3), 1.0, **options).rules == PROFILES[profile]
+    assert lmcma.Restarts(np.ones(3), 1.0, strategy=method, **options).rules == PROFILES["saacm"]
 
 
 def test_a_limit_of_iterations_is_reported_once():

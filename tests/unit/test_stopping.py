@@ -30,6 +30,9 @@ def test_windows_in_ten_dimensions():
 def test_profiles():
     loshchilov = PROFILES["loshchilov-2012"]
     assert dataclasses.replace(loshchilov, tolfun=None) == PROFILES["bbob"]
+    saacm = PROFILES["saacm"]  # with the limit of the Matlab program, which counts generations on models, too
+    assert dataclasses.replace(saacm, maxiter="bbob", tolupsigma=1e20) == loshchilov
+    assert saacm.iteration_limit(10, 10) == PROFILES["nipop-acma"].iteration_limit(10, 10)
     matlab = PROFILES["ipop-acma"]
     assert (matlab.tolfun, matlab.tolhistfun, matlab.tolx, matlab.tolfacupx) == (1e-12, 1e-13, 1e-11, 1e3)
 
