@@ -296,7 +296,7 @@ def _acma(scheme: str) -> Method:
 
 
 def _saacm(base: Method, scheme: str) -> Method:
-    """A method on models with restarts, as the papers ran them."""
+    """A method on models with restarts, as the papers ran them but for limits that end long runs on models."""
     how, reference = _SCHEMES[scheme]
     profile = "nipop-acma" if scheme == "ipop" else "saacm"
     return Method(
@@ -357,8 +357,8 @@ class MethodTable(Mapping[str, Method]):
         names = ", ".join(f"{scheme}-*" for scheme in _SCHEMES)
         settings = (
             "those of the method, but for stop profile bbob with its maxiter (lm-*, rm-es, vkd-cma, elitist-cma: "
-            "without); "
-            "saacm, saacm-k and kl-acm: stop profile ipop-acma with ipop, else loshchilov-2012, final means evaluated"
+            "without; quad-cma: stop profile quad-cma); "
+            "saacm, saacm-k and kl-acm: stop profile nipop-acma with ipop, else saacm, final means evaluated"
         )
         when = f"any other method for one objective with restarts (elitist-cma: independent); {hows}"
         restarted = Method(names, "", when, "as above", settings, "that of the method")

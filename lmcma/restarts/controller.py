@@ -84,7 +84,7 @@ class Restarts:
         Population of the first run; the default of the method otherwise.
     stop : str, StopRules or mapping, optional
         Stopping rules of a single run; by default the profile "bbob", for methods that learn slowly (`lm-cma` and the
-        like) without its limit of iterations, for `quad-cma` that of its name.
+        like) without its limit of iterations, for `quad-cma` that of its name, for `saacm` and its kin "saacm".
     ftarget, maxfev, maxiter
         Limits of all runs together.
     max_memory : float, optional
