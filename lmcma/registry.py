@@ -195,7 +195,7 @@ _SURROGATES = (
         "strategy, GECCO 2012",
         "active update of 2010; constants of the BBOB programs; stop profile bbob without maxiter and tolupsigma; "
         "no final mean",
-        "a model of O(n^1.7) points for every popsize evaluations: some five milliseconds for n = 10, 21 times as long "
+        "a model of O(n^1.7) points for every popsize evaluations: some four milliseconds for n = 10, 21 times as long "
         "with the search for its parameters, which is on for n <= 10",
     ),
     Method(

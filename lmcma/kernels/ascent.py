@@ -76,12 +76,18 @@ def ascend(K: FloatArray, alpha: FloatArray, bound: FloatArray, epsilon: float, 
 def gradient(K: FloatArray, alpha: FloatArray, m: int, epsilon: float, g: FloatArray) -> None:
     """Write epsilon - K alpha, summed in float64, into the first m numbers of `g`."""
     sums = np.full(m, epsilon)
-    for i in range(m):
-        a = np.float64(alpha[i])
-        if a != 0.0:
-            row = K[i]
-            for j in range(m):
-                sums[j] -= a * row[j]
+    used = np.flatnonzero(alpha[:m])
+    a = alpha[used].astype(np.float64)
+    whole = len(used) // 4 * 4
+    for k in range(0, whole, 4):
+        a0, a1, a2, a3 = a[k], a[k + 1], a[k + 2], a[k + 3]
+        row0, row1, row2, row3 = K[used[k]], K[used[k + 1]], K[used[k + 2]], K[used[k + 3]]
+        for j in range(m):
+            sums[j] = (((sums[j] - a0 * row0[j]) - a1 * row1[j]) - a2 * row2[j]) - a3 * row3[j]
+    for k in range(whole, len(used)):
+        a0, row0 = a[k], K[used[k]]
+        for j in range(m):
+            sums[j] -= a0 * row0[j]
     g[:m] = sums
 
 
@@ -110,8 +116,9 @@ def _turn(typing_context: Any, K: Any, first: Any, alpha: Any, bound: Any, inver
 
         def fused(a: Any, b: Any, c: Any) -> Any:
             """The sum of c and the product of a and b."""
-            name = f"llvm.fmuladd.v{a.type.count}f{8 * size}"
-            function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(a.type, [a.type] * 3), name)
+            kind = f"f{8 * size}" if a.type == number else f"v{a.type.count}f{8 * size}"
+            signature = ir.FunctionType(a.type, [a.type] * 3)
+            function = cgutils.get_or_insert_function(builder.module, signature, f"llvm.fmuladd.{kind}")
             return builder.call(function, [a, b, c])
 
         def picked(a: Any, b: Any, places: Sequence[int]) -> Any:
@@ -121,6 +128,16 @@ def _turn(typing_context: Any, K: Any, first: Any, alpha: Any, bound: Any, inver
         def clamped(x: Any, low: Any, high: Any) -> Any:
             x = builder.select(builder.fcmp_ordered(">", x, low), x, low)
             return builder.select(builder.fcmp_ordered("<", x, high), x, high)
+
+        def lane(k: int) -> Any:
+            return ir.Constant(ir.IntType(32), k)
+
+        def at(a: Any, k: int) -> Any:
+            return builder.extract_element(a, lane(k))
+
+        def any_of(truths: Any) -> Any:
+            bits = builder.bitcast(truths, ir.IntType(_TURN))
+            return builder.icmp_unsigned("!=", bits, ir.Constant(bits.type, 0))
 
         first = arguments[1]
         whole = first.type
@@ -159,21 +176,46 @@ def _turn(typing_context: Any, K: Any, first: Any, alpha: Any, bound: Any, inver
         # one after the other: the way to the top of each parabola, as far as the box goes
         before, most, scale = (load(block, base, first) for base in (alpha, bound, inverse))
         low, high = builder.fsub(zeros, before), builder.fsub(most, before)
-        way, steps_now = builder.fmul(near, scale), zeros
-        for k, row in enumerate(rows):
-            step = clamped(way, low, high)
-            steps_now = picked(steps_now, step, [_TURN + i if i == k else i for i in range(_TURN)])
+        way = builder.fmul(near, scale)
+        slopes = [builder.fneg(builder.fmul(load(block, row, first), scale)) for row in rows]
+
+        # first as if those on the border stay there and none of the others comes to it, so that they hardly wait for
+        # each other: what a step does to the next two is computed alone, sooner than what it does to all
+        free = builder.and_(builder.fcmp_ordered(">", before, zeros), builder.fcmp_ordered("<", before, most))
+        bits = ir.IntType(8 * size)
+        mask = builder.sext(free, ir.VectorType(bits, _TURN))
+        ways, expected, others = zeros, zeros, way
+        ahead = [at(way, 0), at(way, 1)]
+        for k in range(_TURN):
+            mine = ahead.pop(0)
+            step = builder.bitcast(builder.and_(builder.bitcast(mine, bits), at(mask, k)), number)
+            ways, expected = (builder.insert_element(a, b, lane(k)) for a, b in ((ways, mine), (expected, step)))
             if k + 1 < _TURN:
-                slope = builder.fneg(builder.fmul(load(block, row, first), scale))
-                way = fused(slope, picked(step, step, [k] * _TURN), way)
+                ahead[0] = fused(at(slopes[k], k + 1), step, ahead[0])
+            if k + 2 < _TURN:
+                ahead.append(fused(at(slopes[k], k + 2), step, at(others, k + 2)))
+            if k + 3 < _TURN:
+                others = fused(slopes[k], picked(expected, expected, [k] * _TURN), others)
+
+        # where that is not so, again
+        chosen = cgutils.alloca_once_value(builder, expected)
+        wrong = builder.fcmp_unordered("!=", clamped(ways, low, high), expected)
+        with builder.if_then(any_of(wrong), likely=False):
+            steps_now = zeros
+            for k in range(_TURN):
+                step = clamped(way, low, high)
+                steps_now = picked(steps_now, step, [_TURN + i if i == k else i for i in range(_TURN)])
+                if k + 1 < _TURN:
+                    way = fused(slopes[k], picked(step, step, [k] * _TURN), way)
+            builder.store(steps_now, chosen)
+        steps_now = builder.load(chosen)
         after = clamped(builder.fadd(before, steps_now), zeros, most)
         steps_now = builder.fsub(after, before)
         store(after, alpha, first)
         store(steps_now, steps, first)
 
         # what that does to the others, and to these; the rows of the next turn are fetched meanwhile
-        bits = builder.bitcast(builder.fcmp_unordered("!=", steps_now, zeros), ir.IntType(_TURN))
-        moved = builder.icmp_unsigned("!=", bits, ir.Constant(bits.type, 0))
+        moved = any_of(builder.fcmp_unordered("!=", steps_now, zeros))
         int32 = ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, int32, int32, int32])
         fetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
